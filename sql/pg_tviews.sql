@@ -1,0 +1,120 @@
+-- The SQL objects of pg_tviews, always current; make installs a copy as pg_tviews--<version>.sql.
+\echo Use "CREATE EXTENSION pg_tviews" to load this file. \quit
+
+-- ---------------------------------------------------------------------------------------------------- catalog
+-- Derived data: everything here can be derived again from the definition that the capture trigger of each tv_ table carries.
+
+CREATE TABLE pg_tview_catalog (
+  tview       oid PRIMARY KEY,            -- the tv_ table; its identity everywhere
+  view        oid NOT NULL,               -- the v_ view
+  owns_view   boolean NOT NULL,           -- made by pg_tviews, dropped with the TVIEW
+  entity      text NOT NULL,
+  definition  text NOT NULL,              -- the query as registered
+  key_columns text[] NOT NULL,
+  columns     text[] NOT NULL,            -- owned columns, in the view's order
+  level       integer NOT NULL,
+  options     jsonb NOT NULL,
+  settings    text[] NOT NULL,            -- pinned: name, value, name, value ...
+  state       "char" NOT NULL DEFAULT 'f',-- f fresh, r refreshing, p paused, d degraded, b building, s restored
+  created_at  timestamptz NOT NULL DEFAULT pg_catalog.now());
+COMMENT ON TABLE pg_tview_catalog IS 'pg_tviews: one row per TVIEW; read pg_tview_meta instead';
+
+CREATE TABLE pg_tview_relation (
+  tview    oid NOT NULL,
+  relation oid NOT NULL,                  -- a base table, or the table of another TVIEW
+  is_tview boolean NOT NULL,
+  PRIMARY KEY (tview, relation));
+CREATE INDEX ON pg_tview_relation (relation);
+COMMENT ON TABLE pg_tview_relation IS 'pg_tviews: the relations each TVIEW reads';
+
+CREATE SEQUENCE pg_tview_point_seq AS integer;
+CREATE TABLE pg_tview_capture_point (
+  point    integer PRIMARY KEY DEFAULT pg_catalog.nextval('@extschema@.pg_tview_point_seq'),
+  relation oid NOT NULL,
+  columns  text[] NOT NULL,
+  UNIQUE (relation, columns));
+COMMENT ON TABLE pg_tview_capture_point IS 'pg_tviews: the column lists whose OLD and NEW values are captured';
+
+CREATE TABLE pg_tview_mapping (
+  point   integer NOT NULL,
+  tview   oid NOT NULL,
+  ordinal integer NOT NULL,               -- several paths may start at one capture point
+  kind    "char" NOT NULL,                -- k key, m mapped, p partition, f full, s self
+  query   text,
+  used    text[],                         -- columns whose change matters; NULL: all of them
+  PRIMARY KEY (point, tview, ordinal));
+CREATE INDEX ON pg_tview_mapping (tview);
+COMMENT ON TABLE pg_tview_mapping IS 'pg_tviews: how a captured value leads to the keys of a TVIEW; read pg_tviews_explain() instead';
+
+CREATE TABLE pg_tview_deferred (
+  tview        oid NOT NULL,
+  key          bytea,                     -- NULL: the whole TVIEW
+  key_text     text,
+  reason       text NOT NULL,
+  since        timestamptz NOT NULL,
+  attempts     integer NOT NULL,
+  next_attempt timestamptz NOT NULL,
+  sqlstate     text,
+  message      text);
+CREATE UNIQUE INDEX ON pg_tview_deferred (tview, key) NULLS NOT DISTINCT;
+COMMENT ON TABLE pg_tview_deferred IS 'pg_tviews: keys that could not be applied yet; read pg_tviews_deferred_keys instead';
+
+CREATE SEQUENCE pg_tview_audit_seq;
+CREATE TABLE pg_tview_audit (
+  log_id       bigint PRIMARY KEY DEFAULT pg_catalog.nextval('@extschema@.pg_tview_audit_seq'),
+  operation    text NOT NULL,
+  entity       text NOT NULL,
+  performed_by name NOT NULL DEFAULT CURRENT_USER,
+  performed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  details      jsonb NOT NULL DEFAULT '{}',
+  client_addr  inet DEFAULT pg_catalog.inet_client_addr(),
+  client_port  integer DEFAULT pg_catalog.inet_client_port());
+COMMENT ON TABLE pg_tview_audit IS 'pg_tviews: what was done to which TVIEW by whom; read pg_tview_audit_log instead';
+
+-- ---------------------------------------------------------------------------------------------------- journal
+-- Written in C at PRE_COMMIT.  STORAGE PLAIN in the statement that adds the column, so that no TOAST table is made.
+
+CREATE TABLE pg_tview_journal_0 (xid xid8 NOT NULL) WITH (vacuum_truncate = off);
+ALTER TABLE pg_tview_journal_0 ADD COLUMN payload bytea NOT NULL, ALTER COLUMN payload SET STORAGE PLAIN;
+CREATE TABLE pg_tview_journal_1 (xid xid8 NOT NULL) WITH (vacuum_truncate = off);
+ALTER TABLE pg_tview_journal_1 ADD COLUMN payload bytea NOT NULL, ALTER COLUMN payload SET STORAGE PLAIN;
+CREATE TABLE pg_tview_journal_2 (xid xid8 NOT NULL) WITH (vacuum_truncate = off);
+ALTER TABLE pg_tview_journal_2 ADD COLUMN payload bytea NOT NULL, ALTER COLUMN payload SET STORAGE PLAIN;
+CREATE TABLE pg_tview_journal_3 (xid xid8 NOT NULL) WITH (vacuum_truncate = off);
+ALTER TABLE pg_tview_journal_3 ADD COLUMN payload bytea NOT NULL, ALTER COLUMN payload SET STORAGE PLAIN;
+COMMENT ON TABLE pg_tview_journal_0 IS 'pg_tviews: changed keys of committed transactions, one of four tables in turn';
+COMMENT ON TABLE pg_tview_journal_1 IS 'pg_tviews: changed keys of committed transactions, one of four tables in turn';
+COMMENT ON TABLE pg_tview_journal_2 IS 'pg_tviews: changed keys of committed transactions, one of four tables in turn';
+COMMENT ON TABLE pg_tview_journal_3 IS 'pg_tviews: changed keys of committed transactions, one of four tables in turn';
+
+-- ---------------------------------------------------------------------------------------------------- capture
+CREATE FUNCTION pg_tviews_capture() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_capture() IS 'pg_tviews: notes the changed keys of a row; made and dropped with the TVIEWs';
+REVOKE ALL ON FUNCTION pg_tviews_capture() FROM PUBLIC;
+
+-- Apply of logical replication never writes the extension's own tables.
+CREATE FUNCTION pg_tviews_skip_replicated() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_skip_replicated() IS 'pg_tviews: keeps replicated rows out of the extension''s own tables';
+REVOKE ALL ON FUNCTION pg_tviews_skip_replicated() FROM PUBLIC;
+
+DO $$
+DECLARE
+  t text;
+BEGIN
+  FOREACH t IN ARRAY ARRAY['pg_tview_catalog', 'pg_tview_relation', 'pg_tview_capture_point', 'pg_tview_mapping', 'pg_tview_deferred',
+                           'pg_tview_audit', 'pg_tview_journal_0', 'pg_tview_journal_1', 'pg_tview_journal_2', 'pg_tview_journal_3'] LOOP
+    EXECUTE pg_catalog.format('CREATE TRIGGER pg_tviews_skip_replicated BEFORE INSERT OR UPDATE OR DELETE ON @extschema@.%I '
+                              'FOR EACH ROW EXECUTE FUNCTION @extschema@.pg_tviews_skip_replicated()', t);
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.%I ENABLE REPLICA TRIGGER pg_tviews_skip_replicated', t);
+  END LOOP;
+END $$;
+
+-- ---------------------------------------------------------------------------------------------------- define
+
+-- ---------------------------------------------------------------------------------------------------- refresh and wait
+
+-- ---------------------------------------------------------------------------------------------------- understand
+
+-- ---------------------------------------------------------------------------------------------------- watch
+
+-- ---------------------------------------------------------------------------------------------------- announce

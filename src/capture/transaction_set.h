@@ -1,0 +1,29 @@
+// What this transaction changed: dirty keys per subtransaction, written to the journal before commit.
+#pragma once
+
+#include "core/record.h"
+#include "pg/pg.h"
+
+namespace tviews::capture {
+
+// Installs the transaction and subtransaction callbacks.  Called from _PG_init.
+void InstallTransactionCallbacks();
+
+// Adds a dirty key to the current subtransaction.  Ereports.  Past a fixed number of keys the current subtransaction's own keys
+// are written to the journal early.
+void NoteKey(core::DirtyKey key);
+
+// TRUNCATE, or anything else that touched the whole relation.
+void NoteWholeRelation(Oid relation);
+
+// True when this transaction captured anything (so far, or already written to the journal).
+bool CapturedAnything();
+
+// Takes what was captured so far out of the transaction set, as a payload in the current memory context (the worker's own writes
+// to tv_* tables join its batch instead of the journal).
+core::ByteSpan TakeCaptured();
+
+// Wakes the worker at commit even if nothing was captured.
+void WakeAtCommit();
+
+}  // namespace tviews::capture

@@ -1,0 +1,60 @@
+// Making and dropping TVIEWs: locks, view, table, first rows, indexes, capture triggers, catalog rows, dependencies.
+#pragma once
+
+#include "pg/pg.h"
+
+namespace tviews::catalog {
+
+// How the table of a new TVIEW is to be stored; all may be null.
+struct TableOptions {
+  const char* with;        // text inside WITH (...)
+  const char* tablespace;  // name
+  bool unlogged;
+};
+
+// The options argument of pg_tviews_create, checked.  Unknown options are an error.
+struct Options {
+  int key_count;
+  const char** key;      // null: pk_<entity>, else id
+  bool unkeyed_full;     // on_unkeyed => 'full'
+  int fillfactor;        // default 90
+  bool indexes;          // default true
+  bool unlogged;
+  int64 min_interval_ms;
+  ArrayType* settings;
+  Datum json;  // as given (jsonb)
+};
+Options ParseOptions(Datum options);
+
+struct NewTview {
+  const char* schema;  // null: current creation namespace
+  const char* name;    // tv_<entity>
+  const char* query;   // SELECT text, fully qualified; null when `view` is adopted
+  Oid view;            // existing view to adopt, or InvalidOid
+  List* column_names;  // of CREATE TABLE tv_x (a, b) AS; NIL: the query's
+  bool with_data;
+  TableOptions table;
+  Options options;
+};
+
+// Creates the TVIEW in the current transaction and returns its table.  `*rows` (may be null) gets the number of first rows.
+// Takes SHARE ROW EXCLUSIVE on every base table before anything is read.  Ereports: refusals of lineage; 25001 in REPEATABLE
+// READ or SERIALIZABLE; 42P07 when the table exists; 42501 without SELECT and TRIGGER on a base table.
+Oid CreateTview(const NewTview& definition, uint64* rows);
+
+// Drops it: table, view if pg_tviews made it, capture triggers that nothing needs any more, catalog rows.
+void DropTview(Oid table, bool cascade);
+
+// Removes the catalog rows and unneeded triggers of TVIEWs whose table is gone; called by the utility and object-access hooks.
+void ForgetTview(Oid table);
+
+// Derives the lineage of a TVIEW again (its view or a base table changed shape) and marks it for reconciliation.
+void RegisterAgain(Oid table);
+
+// Creates the capture triggers that `relation` (and its partitions and children) lacks.
+void EnsureCaptureTriggers(Oid relation);
+
+// For the graph's readers: at commit of this transaction, invalidate base tables, reset the graph cache, wake the worker.
+void GraphChanged();
+
+}  // namespace tviews::catalog

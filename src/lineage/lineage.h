@@ -1,0 +1,47 @@
+// From a view's query tree to its lineage: which relations it reads, what to capture on each, how that leads to keys.
+#pragma once
+
+#include "catalog/graph.h"
+#include "pg/pg.h"
+
+namespace tviews::lineage {
+
+struct Relation {
+  Oid oid;
+  bool is_tview;    // the table of another TVIEW
+  Bitmapset* used;  // attribute numbers read anywhere in the view; null: all of them (whole-row reference)
+};
+
+// One way from a change to keys.  Several occurrences of a relation may give several.
+struct Path {
+  Oid relation;
+  int column_count;  // 0 for kFull
+  AttrNumber* columns;
+  catalog::MappingKind kind;
+  const char* query;  // kMapped, kPartition: $1 .. $n are arrays of the columns' types; returns the key columns
+  Bitmapset* used;    // columns of this occurrence whose change matters (the captured ones included); null: all of them
+  const char* reason; // kFull: why there is no path
+};
+
+struct Lineage {
+  int relation_count;
+  Relation* relations;
+  int path_count;
+  Path* paths;
+};
+
+struct Request {
+  Oid view;
+  int key_count;
+  AttrNumber* key_columns;  // in the view
+  bool unkeyed_full;        // accept kFull instead of refusing
+};
+
+// Derives the lineage of a view into the current memory context.  Ereports feature_not_supported (0A000) with the table and the
+// condition, or the offending function, in the message and what to do in the HINT.
+Lineage DeriveLineage(const Request& request);
+
+// The relations a query reads, nested views expanded, without any further check (registration locks them first).
+List* RelationsRead(Oid view);
+
+}  // namespace tviews::lineage

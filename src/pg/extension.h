@@ -1,0 +1,21 @@
+// Where the extension lives in this database: its OID, its schema, its tables.  Cached, dropped by invalidation.
+#pragma once
+
+#include "pg/pg.h"
+
+namespace tviews::pg {
+
+// The extension's OID, InvalidOid when this database does not have it.  Needs a transaction.
+Oid ExtensionOid();
+
+// Its schema's name, quoted for use in SQL, in long-lived memory.  Ereports when the extension is missing.
+const char* ExtensionSchema();
+Oid ExtensionSchemaOid();
+
+enum class Table { kTview, kRelation, kPoint, kMapping, kDeferred, kAudit, kJournal0, kJournal1, kJournal2, kJournal3 };
+inline constexpr int kJournalTables = 4;
+
+// The OID of one of the extension's own tables.  Ereports when it is missing.
+Oid TableOid(Table table);
+
+}  // namespace tviews::pg

@@ -1,0 +1,23 @@
+// Running as a TVIEW's owner: security-restricted, with the settings that were pinned when the TVIEW was made.
+#pragma once
+
+#include "pg/pg.h"
+
+namespace tviews::pg {
+
+// What LeaveOwner needs.  Trivially destructible: on error the (sub)transaction's abort restores user and settings.
+struct OwnerContext {
+  Oid saved_user;
+  int saved_security;
+  int guc_level;
+};
+
+// `settings`: text[] of name, value, name, value ... (pg_tview.settings); may be null.  search_path of the pinned settings
+// gets pg_temp appended.  Also `SET CONSTRAINTS ALL IMMEDIATE` when deferred triggers are queued.  Ereports.
+OwnerContext EnterOwner(Oid owner, ArrayType* settings);
+void LeaveOwner(const OwnerContext& context);
+
+// The settings to pin, with their values in this session: text[] as above.
+ArrayType* CurrentPinnedSettings();
+
+}  // namespace tviews::pg

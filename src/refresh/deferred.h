@@ -1,0 +1,27 @@
+// pg_tview_deferred: keys that could not be applied in their batch, with reason and next attempt.
+#pragma once
+
+#include "core/key_sets.h"
+#include "catalog/graph.h"
+#include "pg/pg.h"
+
+namespace tviews::refresh {
+
+// Writes (or updates: attempts + 1, next attempt by backoff) the row of one key; key.size == 0 means the whole TVIEW.
+// Reasons: paused, coalesced, locked, backlog, failed, refreshing.
+void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message);
+
+// Removes the rows of keys that have just been applied (all rows of the TVIEW when `whole`).
+void ForgetDeferred(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole);
+
+// Adds the keys that are due at `now` to `affected` (set number = index in graph->tviews) and marks in `whole` (bool per TVIEW)
+// those whose whole-TVIEW row is due.  Rows of paused TVIEWs are not due.
+void CollectDue(const catalog::Graph* graph, TimestampTz now, core::KeySets* affected, bool* whole);
+
+// When the next deferred row is due; DT_NOEND when none.
+TimestampTz NextDue();
+
+// How many rows hold back a waiter (reasons locked, backlog, refreshing), and how many are parked (failed).
+void CountDeferred(int64* blocking, int64* parked);
+
+}  // namespace tviews::refresh

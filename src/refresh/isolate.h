@@ -1,0 +1,25 @@
+// Failure isolation: refreshes a TVIEW's keys in a subtransaction, bisects on failure until the failing keys are alone.
+#pragma once
+
+#include "refresh/refresh.h"
+
+namespace tviews::refresh {
+
+enum class Verdict : uint8 {
+  kApplied,   // everything but deferred keys
+  kDegraded,  // the view fails for every key: nothing applied, `sqlstate` and `message` tell
+  kRetry,     // serialization failure, deadlock or lock timeout: abort the batch and run it again
+};
+
+struct IsolatedResult {
+  Verdict verdict;
+  Result result;
+  char sqlstate[6];
+  char message[256];
+};
+
+// As RefreshKeys over all keys of set `number` (whole: RefreshWhole), but never raises for a failing key: such keys go to `defer`
+// with reason "failed".  Cancel and shutdown still raise.
+IsolatedResult RefreshIsolated(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole, DeferFunction defer, void* context);
+
+}  // namespace tviews::refresh

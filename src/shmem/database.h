@@ -1,0 +1,80 @@
+// What the processes of one database share: its ring, its worker, its waiters, its counters.
+#pragma once
+
+#include "core/histogram.h"
+#include "core/ring.h"
+#include "pg/pg.h"
+
+namespace tviews::shmem {
+
+enum class WorkerState : uint32 { kNone, kStarting, kIdle, kWorking, kWaitingForLock, kBackoff, kStopping };
+const char* WorkerStateName(WorkerState state);
+
+// One slot per database that has the extension; pg_tviews.max_databases of them.  A slot is claimed by the launcher (or by the
+// session that creates the extension) and freed when the database or its extension is gone.
+struct Database {
+  // Guarded by the registry lock (ClaimDatabase, FreeDatabase); stable while claimed.
+  pg_atomic_uint32 oid;  // InvalidOid: free
+
+  // Guarded by `lock`.
+  LWLock lock;
+  core::RingControl ring;
+  uint64 records_pushed, records_overflowed;
+
+  // Set when a record could not be pushed, or a transaction wrote early: the worker must scan the journal.
+  // Order: the worker clears it, then scans.
+  pg_atomic_uint32 scan_needed;
+
+  // Journal table that writers use now, 0..3.
+  pg_atomic_uint32 current_journal;
+
+  // Records the worker holds whose transaction is still running or prepared.  Above zero every commit wakes the worker.
+  pg_atomic_uint32 waiting_records;
+  pg_atomic_uint32 parked_keys;
+
+  // Bumped after the commit of each change of the graph.
+  pg_atomic_uint64 graph_generation;
+
+  // Waiting.  A waiter increments wait_requested and wakes the worker; the worker reads it before it drains, and publishes
+  // that number in wait_completed once a batch left nothing committed before its snapshot unapplied.
+  pg_atomic_uint64 wait_requested, wait_completed;
+  ConditionVariable applied;
+
+  // The worker.  Guarded by `lock`, except the latch, which may be read without it (setting a stale latch is harmless).
+  Latch* volatile worker_latch;
+  pid_t worker_pid;
+  pg_atomic_uint32 worker_state;  // WorkerState
+  pg_atomic_uint32 stop_holders;  // sessions that want no worker here (DROP DATABASE and the like)
+  pg_atomic_uint32 check_extension;  // the worker must look whether the extension is still there
+  uint64 batches, keys, restarts;
+  TimestampTz started_at, last_batch_at, last_crash_at;
+  TimestampTz oldest_unapplied;  // push time of the oldest record not applied; 0: none
+  char waiting_for[128];
+  char last_error[256];
+
+  // The snapshot S of the last batch, for monitoring.  Guarded by `lock`.
+  uint64 applied_xmin, applied_xmax;
+  TimestampTz applied_at;
+};
+
+// The slot of a database, nullptr when it has none (extension absent, max_databases exceeded, or not preloaded).
+Database* FindDatabase(Oid oid);
+Database* MyDatabaseSlot();  // of MyDatabaseId, cached in the backend
+
+// Claims a slot (or finds it); nullptr when all are taken.
+Database* ClaimDatabase(Oid oid);
+void FreeDatabase(Database* database);
+
+int DatabaseCount();  // max_databases
+Database* DatabaseAt(int i);
+
+// Pushes one record, or sets scan_needed and counts an overflow.  Never blocks on anything but the slot's lock; never raises.
+void PushToRing(Database* database, const core::RingRecord& record, const unsigned char* payload);
+
+// Moves records out of the ring into `out` (see core::DrainRing).
+size_t DrainFromRing(Database* database, unsigned char* out, size_t room, uint32* records);
+
+// Wakes the worker of this database.  Cheap; safe at any point, also in XACT_EVENT_COMMIT.
+void WakeWorker(Database* database);
+
+}  // namespace tviews::shmem
