@@ -10,6 +10,7 @@ struct Pending;
 
 struct PendingRecord {
   uint64_t xid;
+  int64_t pushed_at;  // TimestampTz
   JournalAddress address;
   ByteSpan payload;  // size 0: not kept, read it from the journal
 };
