@@ -1,0 +1,6 @@
+// The hooks on utility commands and object access.
+#include "sql/utility_hook.h"
+
+namespace tviews::sql {
+void InstallUtilityHook() {}
+}  // namespace tviews::sql
