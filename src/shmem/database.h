@@ -29,6 +29,7 @@ struct Database {
   pg_atomic_uint32 current_journal;
 
   // Records the worker holds whose transaction is still running or prepared.  Above zero every commit wakes the worker.
+  // To lose no wake-up, the worker raises it for all records it drained before it tests whether they are visible.
   pg_atomic_uint32 waiting_records;
   pg_atomic_uint32 parked_keys;
 

@@ -15,6 +15,14 @@ void StoreGraphCache(Oid relation, core::ByteSpan entry, uint64 generation);
 // Forgets this database's entries and bumps graph_generation.  Called after the commit of a graph change.
 void ResetGraphCache(Oid database);
 
+// The generation to hand to StoreGraphCache; read it before the catalog.
+uint64 GraphGeneration();
+
+// This transaction changed the graph (catalog::GraphChanged calls it at once): until it ends, this backend neither reads nor fills
+// the shared cache, for what it sees in the catalog is not committed.
+void BypassGraphCache();
+void EndBypassOfGraphCache();  // at the end of a transaction, committed or not
+
 struct CacheCounters {
   uint64 entries, capacity, hits, misses, evictions, bytes;
 };

@@ -39,6 +39,18 @@ void LogRefresh(const RefreshEntry& entry, const char* error_message);
 int CopyPerformanceLog(RefreshEntry** entries);
 bool CopyTviewCounters(Oid tview, TviewCounters* counters);
 
+// What a batch publishes per TVIEW besides the log: the snapshot S it is fresh at.  Never raises.
+void PublishFresh(Oid tview, TimestampTz at, uint64 xmin, uint64 xmax);
+
+// Which input makes a TVIEW slow, by the worker's own measurement.  Never raises.
+void PublishSlowestInput(Oid tview, const char* input);
+
+// Forgets the counters of one TVIEW of this database (InvalidOid: of all).
+void ResetStatistics(Oid tview);
+
+// Refreshes whose counters were lost for want of a slot.
+uint64 CountersLost();
+
 // Statement cache of this database's worker, published by the worker.
 struct StatementCounters {
   uint64 entries, capacity, hits, misses, evictions, bytes;
