@@ -43,6 +43,7 @@ struct CapturePoint {
   AttrNumber* columns;
   pg::KeyType* types;
   Bitmapset* used;  // attribute numbers (no offset: user columns only); null: all of them
+  bool nulls;       // a kPartition or kFull mapping starts here: values with NULLs are captured too
 };
 
 struct Mapping {

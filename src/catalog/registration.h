@@ -54,7 +54,7 @@ void RegisterAgain(Oid table);
 // Creates the capture triggers that `relation` (and its partitions and children) lacks.
 void EnsureCaptureTriggers(Oid relation);
 
-// For the graph's readers: at commit of this transaction, invalidate base tables, reset the graph cache, wake the worker.
+// For the graph's readers: at once, shmem::BypassGraphCache() and invalidation for this transaction itself; at commit of this transaction, invalidate base tables, reset the graph cache, wake the worker.
 void GraphChanged();
 
 }  // namespace tviews::catalog
