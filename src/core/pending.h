@@ -5,7 +5,8 @@
 
 namespace tviews::core {
 
-// Ordered by arrival.  A record is known once by (relfile, block, offset): the ring and a journal scan may both bring it.
+// Ordered by arrival.  A record is known once by (relfile, block, offset) and xid: the ring and a journal scan may both bring it.
+// The xid belongs to it because vacuum may give the place of a dead journal row to another transaction.
 struct Pending;
 
 struct PendingRecord {
@@ -19,6 +20,8 @@ struct PendingRecord {
 Pending* NewPending(size_t payload_memory, size_t max_records) noexcept;
 void DeletePending(Pending* pending) noexcept;
 
+// kKnown: the record keeps its place; a payload other than the one kept replaces it (a rolled back savepoint's row may have made
+// room for another row of the same transaction).
 enum class AddPending : uint8_t { kAdded, kKnown, kFull, kOutOfMemory };
 AddPending AddPendingRecord(Pending* pending, const PendingRecord& record) noexcept;
 
