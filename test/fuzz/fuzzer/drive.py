@@ -1,0 +1,84 @@
+"""Runs sessions against a database that has TVIEWs, then asks the oracle."""
+import random
+import threading
+import time
+import traceback
+
+import psycopg2
+
+from .schema import read_tables
+from .session import Log, Session
+from .statements import Generator
+
+
+class Failure(Exception):
+    pass
+
+
+def load_oracle(dsn, path):
+    with psycopg2.connect(dsn) as connection, connection.cursor() as cur, open(path, encoding="utf-8") as text:
+        cur.execute(text.read())
+    connection.close()
+
+
+def check(dsn, wait="60 s"):
+    """Waits until everything is applied; raises Failure when a TVIEW differs from its view or a key is parked."""
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cur:
+            cur.execute("SELECT pg_tviews_wait(%s)", (wait,))
+            applied = cur.fetchone()[0]
+            cur.execute("SELECT tview, missing, extra FROM tviews_oracle()")
+            differs = cur.fetchall()
+            cur.execute("SELECT entity, key, reason FROM pg_tviews_deferred_keys LIMIT 20")
+            deferred = cur.fetchall()
+            cur.execute("SELECT entity, key, sqlstate, message FROM pg_tview_parked_keys LIMIT 20")
+            parked = cur.fetchall()
+    finally:
+        connection.close()
+    problems = [] if applied else [f"pg_tviews_wait({wait}) timed out"]
+    problems += [f"{tview}: {missing} rows missing, {extra} rows too many" for tview, missing, extra in differs]
+    problems += [f"deferred: {row}" for row in deferred] + [f"parked: {row}" for row in parked]
+    if problems:
+        raise Failure("\n".join(problems))
+
+
+def drive(dsn, seed, sessions, seconds=None, transactions=None, check_each=False, truncate=True, echo=False, prepare=True):
+    """Drives `sessions` threads for a time or a number of transactions each; returns (log, statements, failed statements)."""
+    log = Log(echo)
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    tables = read_tables(connection)
+    connection.close()
+    deadline = time.monotonic() + seconds if seconds else None
+    errors, workers, totals = [], [], [0, 0]
+
+    def work(index):
+        try:
+            rng = random.Random(f"{seed}/{index}")
+            session = Session(f"s{index}", dsn, rng, Generator(rng, tables, truncate), log, prepare)
+            while not errors and (time.monotonic() < deadline if deadline else session.transactions < transactions):
+                session.transaction()
+                if check_each and not session.prepared:
+                    check(dsn, "10 s")
+            session.close()
+            totals[0] += session.count
+            totals[1] += session.failed
+        except Exception as error:   # reported by the caller, with the log
+            errors.append(error if isinstance(error, Failure) else Failure(f"session s{index}: {error}\n{traceback.format_exc()}"))
+
+    for index in range(sessions):
+        workers.append(threading.Thread(target=work, args=(index,)))
+        workers[-1].start()
+    for worker in workers:
+        worker.join()
+    if not errors:
+        try:
+            check(dsn)
+        except Failure as error:
+            errors.append(error)
+    if errors:
+        errors[0].log = log
+        raise errors[0]
+    return log, totals[0], totals[1]

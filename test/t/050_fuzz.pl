@@ -1,0 +1,38 @@
+# Random statements over the shapes and over random views: every TVIEW equals its view at the end.
+# FUZZ_SEEDS=1-100 chooses other seeds; a failing one leaves its statements in the log folder of this test.
+use strict;
+use warnings;
+use File::Basename qw(dirname);
+use File::Spec;
+use lib dirname(File::Spec->rel2abs(__FILE__));
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TviewsNode qw(start_node test_dir);
+
+my $node = start_node('fuzz');
+my $run = test_dir() . '/fuzz/run';
+my %seeds = (shapes => $ENV{FUZZ_SEEDS} // '1-10', views => $ENV{FUZZ_SEEDS} // '1-20');
+
+# Regressions come first.
+open my $list, '<', test_dir() . '/fuzz/seeds.txt' or die $!;
+while (my $line = <$list>) {
+	$seeds{$1} = "$2,$seeds{$1}" if $line =~ /^(shapes|views)\s+(\d+)/;
+}
+close $list;
+
+$ENV{PYTHONDONTWRITEBYTECODE} = 1;
+foreach my $kind (sort keys %seeds) {
+	my $output = '';
+	my $ok = do {
+		local $ENV{PGHOST} = $node->host;
+		local $ENV{PGPORT} = $node->port;
+		IPC::Run::run([ 'timeout', '900', $run, $kind, '--seed', $seeds{$kind}, '--out', $PostgreSQL::Test::Utils::log_path ],
+			'<', \undef, '&>', \$output);
+	};
+	note $output;
+	ok($ok, "$kind: seeds $seeds{$kind}") or diag $output;
+	ok(scalar(() = $output =~ /^seed \d+ ok/mg) > 0, "$kind: seeds were run");
+}
+
+$node->stop;
+done_testing();
