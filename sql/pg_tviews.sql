@@ -109,6 +109,14 @@ BEGIN
   END LOOP;
 END $$;
 
+-- For tests, with pg_tviews.debug_waitpoints = on: processes stop at the named place while a session holds it.
+CREATE FUNCTION pg_tviews_debug_hold(name text) RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_debug_hold(text) IS 'pg_tviews: for tests: makes processes stop at a named place';
+REVOKE ALL ON FUNCTION pg_tviews_debug_hold(text) FROM PUBLIC;
+CREATE FUNCTION pg_tviews_debug_release(name text) RETURNS boolean LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_debug_release(text) IS 'pg_tviews: for tests: lets processes go on that pg_tviews_debug_hold stopped';
+REVOKE ALL ON FUNCTION pg_tviews_debug_release(text) FROM PUBLIC;
+
 -- ---------------------------------------------------------------------------------------------------- define
 
 -- ---------------------------------------------------------------------------------------------------- refresh and wait

@@ -4,8 +4,6 @@
 #include "pg/pg.h"
 #include "pg/settings.h"
 
-#include "common/hashfn.h"
-
 namespace tviews::pg {
 namespace {
 

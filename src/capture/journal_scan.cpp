@@ -1,0 +1,118 @@
+// Scanning, re-reading and measuring the journal.
+#include "capture/journal.h"
+#include "capture/journal_pages.h"
+#include "shmem/database.h"
+
+namespace tviews::capture {
+namespace {
+
+// Takes AccessShare and gives it back: a reader's transaction must not keep the table from being recycled.
+Relation OpenJournal(int table) { return table_open(JournalOid(table), AccessShareLock); }
+void CloseJournal(Relation journal) { table_close(journal, AccessShareLock); }
+
+core::JournalAddress AddressOf(Relation journal, int table, BlockNumber block, OffsetNumber offset) {
+  core::JournalAddress address;
+  address.relfile = RelationFileNumber(journal);
+  address.block = block;
+  address.offset = offset;
+  address.table = static_cast<uint16_t>(table);
+  return address;
+}
+
+}  // namespace
+
+void ScanJournal(JournalRowFunction function, void* context) {
+  const bool pushed = PushSnapshotIfNone();
+  BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+  PageRows* rows = static_cast<PageRows*>(palloc(sizeof(PageRows)));
+  for (int table = 0; table < pg::kJournalTables; ++table) {
+    Relation journal = OpenJournal(table);
+    const BlockNumber blocks = RelationGetNumberOfBlocks(journal);
+    for (BlockNumber block = 0; block < blocks; ++block) {
+      CHECK_FOR_INTERRUPTS();
+      ReadPageRows(journal, block, nullptr, strategy, rows);
+      for (int i = 0; i < rows->count; ++i) {
+        function(context, rows->rows[i].xid, AddressOf(journal, table, block, rows->rows[i].offset), rows->rows[i].payload);
+      }
+    }
+    CloseJournal(journal);
+  }
+  pfree(rows);
+  FreeAccessStrategy(strategy);
+  PopSnapshotIf(pushed);
+}
+
+bool ReadJournalRow(core::JournalAddress address, uint64 xid, core::ByteSpan* payload) {
+  const bool pushed = PushSnapshotIfNone();
+  Relation journal = OpenJournal(address.table);
+  PageRows* rows = static_cast<PageRows*>(palloc(sizeof(PageRows)));
+  rows->count = 0;
+  if (RelationFileNumber(journal) == address.relfile) {
+    ReadOneRow(journal, address.block, address.offset, rows);
+  } else {
+    NoteForeignFile();
+  }
+  const bool found = rows->count == 1 && rows->rows[0].xid == xid;
+  if (found) {
+    const core::ByteSpan read = rows->rows[0].payload;
+    unsigned char* copy = static_cast<unsigned char*>(palloc(Max(read.size, 1)));
+    memcpy(copy, read.data, read.size);
+    *payload = {copy, read.size};
+  }
+  pfree(rows);
+  CloseJournal(journal);
+  PopSnapshotIf(pushed);
+  return found;
+}
+
+void NoteForeignFile() {
+  shmem::Database* database = shmem::MyDatabaseSlot();
+  if (database != nullptr) {
+    pg_atomic_write_u32(&database->scan_needed, 1);
+  }
+}
+
+JournalSize MeasureJournal() {
+  const bool pushed = PushSnapshotIfNone();
+  JournalSize size = {0, 0};
+  BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+  PageRows* rows = static_cast<PageRows*>(palloc(sizeof(PageRows)));
+  for (int table = 0; table < pg::kJournalTables; ++table) {
+    Relation journal = OpenJournal(table);
+    const BlockNumber blocks = RelationGetNumberOfBlocks(journal);
+    for (BlockNumber block = 0; block < blocks; ++block) {
+      CHECK_FOR_INTERRUPTS();
+      ReadPageRows(journal, block, nullptr, strategy, rows);
+      size.rows += rows->count;
+    }
+    size.bytes += static_cast<int64>(blocks) * BLCKSZ;
+    CloseJournal(journal);
+  }
+  pfree(rows);
+  FreeAccessStrategy(strategy);
+  PopSnapshotIf(pushed);
+  return size;
+}
+
+bool JournalHolds(uint64 xid) {
+  const bool pushed = PushSnapshotIfNone();
+  bool holds = false;
+  PageRows* rows = static_cast<PageRows*>(palloc(sizeof(PageRows)));
+  for (int table = 0; !holds && table < pg::kJournalTables; ++table) {
+    Relation journal = OpenJournal(table);
+    const BlockNumber blocks = RelationGetNumberOfBlocks(journal);
+    for (BlockNumber block = 0; !holds && block < blocks; ++block) {
+      CHECK_FOR_INTERRUPTS();
+      ReadPageRows(journal, block, GetActiveSnapshot(), nullptr, rows);
+      for (int i = 0; i < rows->count; ++i) {
+        holds = holds || xid == 0 || rows->rows[i].xid == xid;
+      }
+    }
+    CloseJournal(journal);
+  }
+  pfree(rows);
+  PopSnapshotIf(pushed);
+  return holds;
+}
+
+}  // namespace tviews::capture
