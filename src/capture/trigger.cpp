@@ -1,5 +1,6 @@
 // pg_tviews_capture(): the trigger that notes which keys a change touches.
 #include "core/record.h"
+#include "core/ring.h"
 
 #include "capture/entry.h"
 #include "capture/transaction_set.h"
