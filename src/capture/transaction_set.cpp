@@ -18,6 +18,8 @@ constexpr int kRowsWithPayload = 4;
 constexpr size_t kKeysWorthKeeping = 4096;
 // The worker applies what its own writes captured within the batch; it keeps more before it falls back on the journal.
 constexpr size_t kWorkerFactor = 16;
+// Keys may be long: what they take counts as well.
+constexpr size_t kBytesLimit = 16 * 1024 * 1024;
 
 // Of the current transaction; Reset at its end.
 core::DirtySet* set = nullptr;
@@ -58,12 +60,14 @@ void FlushLevel(int level) {
 
 bool IsTooMany() {
   const size_t limit = static_cast<size_t>(pg::debug_transaction_keys);
-  const size_t held = core::KeysInSet(set);
-  if (held <= limit) {
+  const size_t keys = core::KeysInSet(set);
+  const size_t bytes = core::BytesInSet(set);
+  if (keys <= limit && bytes <= kBytesLimit) {
     return false;
   }
   const shmem::Database* database = shmem::MyDatabaseSlot();
-  return database == nullptr || database->worker_pid != MyProcPid || held > limit * kWorkerFactor;
+  const bool in_worker = database != nullptr && database->worker_pid == MyProcPid;
+  return !in_worker || keys > limit * kWorkerFactor || bytes > kBytesLimit * kWorkerFactor;
 }
 
 void PushRow(uint64 xid, core::JournalAddress address, core::ByteSpan payload, bool with_payload) {
