@@ -104,10 +104,19 @@ extern "C" {
 #include "utils/xid8.h"
 }
 
-// On 15 PGDLLEXPORT is empty and we compile with hidden visibility.
+// On 15 PGDLLEXPORT is empty, we compile with hidden visibility, and PG_FUNCTION_INFO_V1 exports only its own record.
 #if PG_VERSION_NUM < 160000
 #undef PGDLLEXPORT
 #define PGDLLEXPORT __attribute__((visibility("default")))
+#undef PG_FUNCTION_INFO_V1
+#define PG_FUNCTION_INFO_V1(function)                                              \
+  extern PGDLLEXPORT Datum function(PG_FUNCTION_ARGS);                             \
+  extern PGDLLEXPORT const Pg_finfo_record* CppConcat(pg_finfo_, function)(void);  \
+  const Pg_finfo_record* CppConcat(pg_finfo_, function)(void) {                    \
+    static const Pg_finfo_record info = {1};                                       \
+    return &info;                                                                  \
+  }                                                                                \
+  extern int no_such_variable
 #endif
 
 // The file number of a relation's storage: RelFileNode until 15, RelFileLocator since.
