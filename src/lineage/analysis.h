@@ -1,0 +1,158 @@
+// What the files of this folder share: the expanded query as levels, relation occurrences and edges.
+#pragma once
+
+#include "core/lineage.h"
+#include "lineage/lineage.h"
+#include "pg/pg.h"
+
+namespace tviews::lineage {
+
+struct Level;
+
+enum class ItemKind : uint8 { kOpaque, kRelation, kJoin, kLevel };
+
+// What a range-table entry of a level turned into.  kOpaque: functions, VALUES, a recursive reference.
+struct Item {
+  ItemKind kind;
+  int occurrence;  // kRelation
+  Level* child;    // kLevel: sub-select, view or CTE, expanded for this reference
+};
+
+// A JOIN of a level and the occurrences below its two sides: [left_from, right_from) and [right_from, right_to).
+struct Join {
+  const JoinExpr* expr;
+  int left_from, right_from, right_to;
+};
+
+// One SELECT of the expanded query.
+struct Level {
+  Query* query;
+  Level* scope;        // where Vars with varlevelsup = 1 live; null at the top
+  Level* from_parent;  // the level whose FROM or set operation holds this one; null at the top and for sub-selects in expressions
+  Item* items;         // by range-table index (1-based)
+  List* joins;         // of Join*
+  List* true_sublinks; // of SubLink*: where NULL and FALSE mean the same
+  CommonTableExpr* cte;  // what this level expands, or null
+  int from, to;        // its occurrences, those of nested FROM levels included
+  bool nullable;       // may be null-extended by an outer join above
+  bool inert;          // inside a recursive CTE: gives no edges
+};
+
+// A relation as it occurs in the expanded query, or (relation == InvalidOid) a merged column: FULL JOIN USING, set operation.
+struct Occurrence {
+  Oid relation;
+  bool only;      // ONLY: without partitions and children
+  bool nullable;  // may be null-extended by an outer join
+  bool all_used;
+  Bitmapset* used;
+  int position;      // for a merged column the first occurrence it stands for, else its own number
+  const char* note;  // why an edge could not be had, for the error
+  int note_rank;
+  // A merged column:
+  const Level* merged_level;
+  int merged_varno, merged_attno;
+  Oid merged_type;
+};
+
+// One end of an equality, resolved to an occurrence's column.
+struct Target {
+  int occurrence;
+  AttrNumber column;
+  Target* next;
+};
+
+// What the core does not need to know about an edge; `tag` is its index.
+struct EdgeInfo {
+  Oid op;  // near op far
+  Oid near_input, far_input;  // the operator's operand types
+  Oid collation;
+  Oid family;
+};
+
+// An equality usable as an edge.
+struct Equality {
+  Oid op;         // left op right
+  Oid commuted;   // right op left
+  Oid left_input, right_input;
+  Oid collation;
+  Oid family;
+};
+
+struct Analysis {
+  List* levels;  // of Level*, in order of creation; grows while it is walked
+  Occurrence* occurrences;
+  int occurrence_count, occurrence_room;
+  core::LineageEdge* edges;
+  EdgeInfo* edge_infos;
+  int edge_count, edge_room;
+  List* classes;  // of EqualityClass*
+  List* tviews;   // OIDs of all TVIEW tables
+};
+
+inline constexpr int kMaxOccurrences = 1000;
+
+// ---- levels.cpp
+
+// Expands `query` and everything in its FROM into levels and occurrences.  Ereports: refused relations.
+Level* ExpandLevel(Analysis* analysis, Query* query, Level* scope, Level* from_parent, CommonTableExpr* cte, bool nullable, bool inert);
+int AddOccurrence(Analysis* analysis, Oid relation);
+// A view's query, copied.  Holds AccessShareLock on the view.
+Query* ViewQuery(Oid view);
+
+// ---- refuse.cpp
+
+// Ereports unless a TVIEW may read the relation of `entry`.
+void CheckRelation(const RangeTblEntry* entry);
+// Ereports when the query itself (not its nested levels) asks for what no TVIEW can keep fresh: locking, changes.
+void CheckQuery(const Query* query);
+// Ereports when evaluating `node` itself (not its children) depends on more than its inputs and the pinned settings.
+void CheckExpressionNode(Node* node);
+
+// ---- resolve.cpp
+
+enum class Resolve : uint8 {
+  kEnter,  // near side: any plain column
+  kExit,   // far side: only through columns into which a condition could be pushed; all alternatives are given
+};
+
+// The occurrences that column `var` of `level` comes from; null when it is no plain column (for kExit: or may not leave a level;
+// the occurrences concerned are noted).  A merged column comes as its own occurrence, for kExit followed by its sources.
+Target* ResolveVar(Analysis* analysis, Level* level, const Var* var, Resolve mode);
+// As ResolveVar for output column `number` of `level`, seen from outside.
+Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resolve mode);
+// `expr` as a plain column, binary-compatible relabelling stripped; null when it is something else.
+const Var* PlainColumn(const Node* expr);
+// Remembers why occurrences [from, to) lack an edge; the highest rank wins.
+void NoteRange(Analysis* analysis, int from, int to, const char* note, int rank);
+
+// ---- equality.cpp
+
+// Whether the operator call is an equality that edges may use.
+bool DescribeEquality(const OpExpr* call, Equality* equality);
+// The equality that a type's own grouping uses.
+Equality OwnEquality(Oid type, Oid collation);
+// The class of comparing values of `type` with the type's own equality; 0 when equal values may differ in their bytes.
+uint32 EqualityClassOf(Analysis* analysis, Oid type, Oid collation);
+// The equality operator of `family` between two types, or InvalidOid.
+Oid FamilyEquality(Oid family, Oid left, Oid right);
+int NearAccess(Oid relation, AttrNumber column);
+// The type of an occurrence's column, domains flattened.
+Oid ColumnType(const Analysis* analysis, int occurrence, AttrNumber column, Oid* collation);
+
+// ---- edges.cpp
+
+// Emits the edges of one level, marks used columns, checks functions, and expands the sub-selects in its expressions.
+void WalkLevel(Analysis* analysis, Level* level);
+// An edge with the given ends, unless the shell could not make a query of it.
+void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Equality* equality, bool far_is_left, int barred_from, int barred_to);
+
+// ---- mapping_query.cpp
+
+// The mapping query along `steps`, or null when a step crosses a merged column.
+const char* MappingQuery(const Analysis* analysis, int occurrence, AttrNumber column, const core::LineageStep* steps, int step_count, Oid key_type);
+// The query that turns values of `from` into values of the key's type.
+const char* CastQuery(Oid from, Oid key_type);
+// "schema"."name", for messages and SQL.
+const char* QualifiedName(Oid relation);
+
+}  // namespace tviews::lineage

@@ -1,0 +1,134 @@
+// Which operators count as equality, and when equal values may stand for each other.
+#include "lineage/analysis.h"
+
+extern "C" {
+#include "access/nbtree.h"
+#include "catalog/pg_opfamily.h"
+}
+
+namespace tviews::lineage {
+
+namespace {
+
+struct EqualityClass {
+  Oid family, type;
+};
+
+bool IsInteger(Oid type) { return type == INT2OID || type == INT4OID || type == INT8OID; }
+
+Oid DefaultFamily(Oid type) { return lookup_type_cache(getBaseType(type), TYPECACHE_BTREE_OPFAMILY)->btree_opf; }
+
+uint32 NumberOf(Analysis* analysis, Oid family, Oid type) {
+  uint32 number = 0;
+  ListCell* cell;
+  foreach (cell, analysis->classes) {
+    ++number;
+    const EqualityClass* known = static_cast<const EqualityClass*>(lfirst(cell));
+    if (known->family == family && known->type == type) {
+      return number;
+    }
+  }
+  EqualityClass* added = static_cast<EqualityClass*>(palloc(sizeof(EqualityClass)));
+  *added = {family, type};
+  analysis->classes = lappend(analysis->classes, added);
+  return number + 1;
+}
+
+Oid AccessMethod(Oid index) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
+  if (!HeapTupleIsValid(tuple)) {
+    return InvalidOid;
+  }
+  const Oid method = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relam;
+  ReleaseSysCache(tuple);
+  return method;
+}
+
+}  // namespace
+
+bool DescribeEquality(const OpExpr* call, Equality* equality) {
+  if (list_length(call->args) != 2 || !op_strict(call->opno)) {
+    return false;
+  }
+  List* families = get_mergejoin_opfamilies(call->opno);
+  const Oid family = DefaultFamily(exprType(static_cast<Node*>(linitial(call->args))));
+  // Grouping and merging use the types' own equality: another one may tell apart what they put together.
+  if (!OidIsValid(family) || family != DefaultFamily(exprType(static_cast<Node*>(lsecond(call->args)))) || !list_member_oid(families, family)) {
+    return false;
+  }
+  equality->op = call->opno;
+  equality->commuted = get_commutator(call->opno);
+  op_input_types(call->opno, &equality->left_input, &equality->right_input);
+  equality->collation = call->inputcollid;
+  equality->family = family;
+  return OidIsValid(equality->commuted);
+}
+
+Equality OwnEquality(Oid type, Oid collation) {
+  const TypeCacheEntry* entry = lookup_type_cache(getBaseType(type), TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY);
+  Equality equality = {entry->eq_opr, entry->eq_opr, InvalidOid, InvalidOid, collation, entry->btree_opf};
+  if (OidIsValid(entry->eq_opr)) {
+    op_input_types(entry->eq_opr, &equality.left_input, &equality.right_input);
+  }
+  return equality;
+}
+
+uint32 EqualityClassOf(Analysis* analysis, Oid type, Oid collation) {
+  const Oid base = getBaseType(type);
+  if (IsInteger(base)) {
+    return NumberOf(analysis, INTEGER_BTREE_FAM_OID, InvalidOid);
+  }
+  if (base == BPCHAROID) {
+    return 0;  // padded to the length of its column
+  }
+  const TypeCacheEntry* entry = lookup_type_cache(base, TYPECACHE_BTREE_OPFAMILY);
+  if (!OidIsValid(entry->btree_opf)) {
+    return 0;
+  }
+  const Oid judge = get_opfamily_proc(entry->btree_opf, entry->btree_opintype, entry->btree_opintype, BTEQUALIMAGE_PROC);
+  if (!OidIsValid(judge) || !DatumGetBool(OidFunctionCall1Coll(judge, collation, ObjectIdGetDatum(entry->btree_opintype)))) {
+    return 0;
+  }
+  return NumberOf(analysis, entry->btree_opf, base);
+}
+
+Oid FamilyEquality(Oid family, Oid left, Oid right) { return get_opfamily_member(family, left, right, BTEqualStrategyNumber); }
+
+int NearAccess(Oid relation, AttrNumber column) {
+  int access = 0;
+  ::Relation opened = relation_open(relation, AccessShareLock);
+  List* indexes = RelationGetIndexList(opened);
+  ListCell* cell;
+  foreach (cell, indexes) {
+    HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
+    if (!HeapTupleIsValid(tuple)) {
+      continue;
+    }
+    const Form_pg_index index = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+    const Oid method = AccessMethod(index->indexrelid);
+    if (index->indisvalid && index->indkey.values[0] == column && heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) &&
+        (method == BTREE_AM_OID || method == HASH_AM_OID)) {
+      access = Max(access, index->indisunique && index->indnkeyatts == 1 ? 2 : 1);
+    }
+    ReleaseSysCache(tuple);
+  }
+  list_free(indexes);
+  relation_close(opened, NoLock);
+  return access;
+}
+
+Oid ColumnType(const Analysis* analysis, int occurrence, AttrNumber column, Oid* collation) {
+  const Occurrence* at = &analysis->occurrences[occurrence];
+  Oid type = at->merged_type;
+  Oid found_collation = InvalidOid;
+  if (OidIsValid(at->relation)) {
+    int32 typmod;
+    get_atttypetypmodcoll(at->relation, column, &type, &typmod, &found_collation);
+  }
+  if (collation != nullptr) {
+    *collation = found_collation;
+  }
+  return getBaseType(type);
+}
+
+}  // namespace tviews::lineage

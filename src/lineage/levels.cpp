@@ -1,0 +1,166 @@
+// Expands a query and everything in its FROM into levels and numbered relation occurrences.
+#include "lineage/analysis.h"
+
+namespace tviews::lineage {
+
+namespace {
+
+const CommonTableExpr* FindCte(const RangeTblEntry* entry, Level* level, Level** defining) {
+  Level* at = level;
+  for (Index up = 0; up < entry->ctelevelsup && at != nullptr; ++up) {
+    at = at->scope;
+  }
+  if (at != nullptr) {
+    ListCell* cell;
+    foreach (cell, at->query->cteList) {
+      CommonTableExpr* cte = lfirst_node(CommonTableExpr, cell);
+      if (strcmp(cte->ctename, entry->ctename) == 0) {
+        *defining = at;
+        return cte;
+      }
+    }
+  }
+  elog(ERROR, "could not find CTE \"%s\"", entry->ctename);
+}
+
+// A CTE that refers to itself, directly or from a sub-select below it.
+bool IsBeingExpanded(const Level* level, const CommonTableExpr* cte) {
+  for (const Level* at = level; at != nullptr; at = at->from_parent != nullptr ? at->from_parent : at->scope) {
+    if (at->cte == cte) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void ExpandEntry(Analysis* analysis, Level* level, int index, bool nullable) {
+  RangeTblEntry* entry = rt_fetch(index, level->query->rtable);
+  Item* item = &level->items[index];
+  switch (entry->rtekind) {
+    case RTE_RELATION:
+      if (entry->relkind == RELKIND_VIEW && entry->tablesample == nullptr) {
+        CheckRelation(entry);
+        item->kind = ItemKind::kLevel;
+        item->child = ExpandLevel(analysis, ViewQuery(entry->relid), nullptr, level, nullptr, nullable, level->inert);
+        return;
+      }
+      CheckRelation(entry);
+      item->kind = ItemKind::kRelation;
+      item->occurrence = AddOccurrence(analysis, entry->relid);
+      analysis->occurrences[item->occurrence].only = !entry->inh;
+      analysis->occurrences[item->occurrence].nullable = nullable;
+      return;
+    case RTE_SUBQUERY:
+      item->kind = ItemKind::kLevel;
+      item->child = ExpandLevel(analysis, entry->subquery, level, level, nullptr, nullable, level->inert);
+      return;
+    case RTE_CTE: {
+      Level* defining = nullptr;
+      CommonTableExpr* cte = const_cast<CommonTableExpr*>(FindCte(entry, level, &defining));
+      if (IsBeingExpanded(level, cte)) {
+        return;
+      }
+      const int from = analysis->occurrence_count;
+      item->kind = ItemKind::kLevel;
+      item->child = ExpandLevel(analysis, castNode(Query, copyObjectImpl(cte->ctequery)), defining, level, cte, nullable,
+                                level->inert || cte->cterecursive);
+      if (cte->cterecursive) {
+        NoteRange(analysis, from, analysis->occurrence_count, psprintf("it is read by the recursive CTE \"%s\"", cte->ctename), 9);
+      }
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+void ExpandFrom(Analysis* analysis, Level* level, Node* node, bool nullable) {
+  check_stack_depth();
+  if (IsA(node, RangeTblRef)) {
+    ExpandEntry(analysis, level, castNode(RangeTblRef, node)->rtindex, nullable);
+  } else if (IsA(node, FromExpr)) {
+    ListCell* cell;
+    foreach (cell, castNode(FromExpr, node)->fromlist) {
+      ExpandFrom(analysis, level, static_cast<Node*>(lfirst(cell)), nullable);
+    }
+  } else {
+    JoinExpr* expr = castNode(JoinExpr, node);
+    const bool left_nullable = nullable || expr->jointype == JOIN_RIGHT || expr->jointype == JOIN_FULL;
+    const bool right_nullable = nullable || expr->jointype == JOIN_LEFT || expr->jointype == JOIN_FULL;
+    Join* join = static_cast<Join*>(palloc0(sizeof(Join)));
+    join->expr = expr;
+    join->left_from = analysis->occurrence_count;
+    ExpandFrom(analysis, level, expr->larg, left_nullable);
+    join->right_from = analysis->occurrence_count;
+    ExpandFrom(analysis, level, expr->rarg, right_nullable);
+    join->right_to = analysis->occurrence_count;
+    level->joins = lappend(level->joins, join);
+    if (expr->rtindex > 0) {
+      level->items[expr->rtindex].kind = ItemKind::kJoin;
+    }
+  }
+}
+
+void ExpandSetOperation(Analysis* analysis, Level* level, Node* node) {
+  check_stack_depth();
+  if (IsA(node, RangeTblRef)) {
+    ExpandEntry(analysis, level, castNode(RangeTblRef, node)->rtindex, level->nullable);
+  } else {
+    SetOperationStmt* operation = castNode(SetOperationStmt, node);
+    ExpandSetOperation(analysis, level, operation->larg);
+    ExpandSetOperation(analysis, level, operation->rarg);
+  }
+}
+
+}  // namespace
+
+Query* ViewQuery(Oid view) {
+  ::Relation relation = relation_open(view, AccessShareLock);
+  if (relation->rd_rel->relkind != RELKIND_VIEW) {
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a view", RelationGetRelationName(relation))));
+  }
+  Query* query = static_cast<Query*>(copyObjectImpl(get_view_query(relation)));
+  relation_close(relation, NoLock);
+  return query;
+}
+
+int AddOccurrence(Analysis* analysis, Oid relation) {
+  if (analysis->occurrence_count >= kMaxOccurrences) {
+    ereport(ERROR, (errcode(ERRCODE_STATEMENT_TOO_COMPLEX), errmsg("the query of a TVIEW reads more than %d relations", kMaxOccurrences),
+                    errhint("Make intermediate results TVIEWs of their own.")));
+  }
+  if (analysis->occurrence_count == analysis->occurrence_room) {
+    analysis->occurrence_room *= 2;
+    analysis->occurrences = static_cast<Occurrence*>(repalloc(analysis->occurrences, analysis->occurrence_room * sizeof(Occurrence)));
+  }
+  const int number = analysis->occurrence_count++;
+  Occurrence* occurrence = &analysis->occurrences[number];
+  memset(occurrence, 0, sizeof(*occurrence));
+  occurrence->relation = relation;
+  occurrence->position = number;
+  return number;
+}
+
+Level* ExpandLevel(Analysis* analysis, Query* query, Level* scope, Level* from_parent, CommonTableExpr* cte, bool nullable, bool inert) {
+  check_stack_depth();
+  CheckQuery(query);
+  Level* level = static_cast<Level*>(palloc0(sizeof(Level)));
+  level->query = query;
+  level->scope = scope;
+  level->from_parent = from_parent;
+  level->items = static_cast<Item*>(palloc0((list_length(query->rtable) + 1) * sizeof(Item)));
+  level->cte = cte;
+  level->nullable = nullable;
+  level->inert = inert;
+  level->from = analysis->occurrence_count;
+  analysis->levels = lappend(analysis->levels, level);
+  if (query->setOperations != nullptr) {
+    ExpandSetOperation(analysis, level, query->setOperations);
+  } else {
+    ExpandFrom(analysis, level, reinterpret_cast<Node*>(query->jointree), nullable);
+  }
+  level->to = analysis->occurrence_count;
+  return level;
+}
+
+}  // namespace tviews::lineage

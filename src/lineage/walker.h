@@ -1,0 +1,26 @@
+// Tree walkers as C++ sees them: until 15 the server declares the callback without arguments.
+#pragma once
+
+#include "pg/pg.h"
+
+namespace tviews::lineage {
+
+template <typename Context>
+bool WalkChildren(Node* node, bool (*walker)(Node*, Context*), Context* context) {
+#if PG_VERSION_NUM >= 160000
+  return expression_tree_walker(node, reinterpret_cast<tree_walker_callback>(reinterpret_cast<void (*)()>(walker)), context);
+#else
+  return expression_tree_walker(node, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context);
+#endif
+}
+
+template <typename Context>
+bool WalkQuery(Query* query, bool (*walker)(Node*, Context*), Context* context, int flags) {
+#if PG_VERSION_NUM >= 160000
+  return query_tree_walker(query, reinterpret_cast<tree_walker_callback>(reinterpret_cast<void (*)()>(walker)), context, flags);
+#else
+  return query_tree_walker(query, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context, flags);
+#endif
+}
+
+}  // namespace tviews::lineage
