@@ -74,6 +74,6 @@ copy_tree() {
   tree=$scratch/tree
   rm -rf "$tree"
   mkdir -p "$tree"
-  (cd "$top" && tar -cf - --exclude=__pycache__ README.md demo docs test scripts sql $([ -d bench ] && echo bench)) | tar -xf - -C "$tree" --no-same-owner
+  (cd "$top" && tar -cf - --exclude=__pycache__ $(ls -d README.md demo docs test scripts sql bench 2>/dev/null)) | tar -xf - -C "$tree" --no-same-owner
   chmod -R a+rX "$tree"
 }
