@@ -11,7 +11,7 @@ use TviewsNode qw(start_node test_dir);
 
 my $node = start_node('fuzz');
 my $run = test_dir() . '/fuzz/run';
-my %seeds = (shapes => $ENV{FUZZ_SEEDS} // '1-10', views => $ENV{FUZZ_SEEDS} // '1-20');
+my %seeds = (shapes => $ENV{FUZZ_SEEDS} // '1-10', views => $ENV{FUZZ_SEEDS} // '1-20', 'shapes --disturb' => $ENV{FUZZ_SEEDS} // '11-14');
 
 # Regressions come first.
 open my $list, '<', test_dir() . '/fuzz/seeds.txt' or die $!;
@@ -26,7 +26,7 @@ foreach my $kind (sort keys %seeds) {
 	my $ok = do {
 		local $ENV{PGHOST} = $node->host;
 		local $ENV{PGPORT} = $node->port;
-		IPC::Run::run([ 'timeout', '900', $run, $kind, '--seed', $seeds{$kind}, '--out', $PostgreSQL::Test::Utils::log_path ],
+		IPC::Run::run([ 'timeout', '900', $run, split(/ /, $kind), '--seed', $seeds{$kind}, '--out', $PostgreSQL::Test::Utils::log_path ],
 			'<', \undef, '&>', \$output);
 	};
 	note $output;

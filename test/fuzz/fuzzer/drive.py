@@ -44,7 +44,31 @@ def check(dsn, wait="60 s"):
         raise Failure("\n".join(problems))
 
 
-def drive(dsn, seed, sessions, seconds=None, transactions=None, check_each=False, truncate=True, echo=False, prepare=True):
+KILL = ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE backend_type = 'pg_tviews refresh worker' AND datname = current_database()")
+
+
+def disturb(dsn, seed, log, over, actions):
+    """Every now and then: the worker dies, a TVIEW is dropped and made again, refreshed or compared beside the writers."""
+    rng = random.Random(f"{seed}/disturb")
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    with connection.cursor() as cur:
+        cur.execute("SET lock_timeout = '1s'")
+        while not over.wait(rng.uniform(0.05, 0.4)):
+            text = rng.choice([KILL, *actions])
+            try:
+                cur.execute(text)
+                log.add("disturb", text)
+            except psycopg2.Error as error:
+                log.add("disturb", text, f"{error.pgcode} {str(error).splitlines()[0]}")
+                cur.execute("ROLLBACK")
+                if not (error.pgcode or "08000").startswith(("40", "55")):
+                    raise Failure(f"{error.pgcode} {error} in: {text}") from error
+    connection.close()
+
+
+def drive(dsn, seed, sessions, seconds=None, transactions=None, check_each=False, truncate=True, echo=False, prepare=True, disturbances=None):
     """Drives `sessions` threads for a time or a number of transactions each; returns (log, statements, failed statements)."""
     log = Log(echo)
     connection = psycopg2.connect(dsn)
@@ -68,11 +92,25 @@ def drive(dsn, seed, sessions, seconds=None, transactions=None, check_each=False
         except Exception as error:   # reported by the caller, with the log
             errors.append(error if isinstance(error, Failure) else Failure(f"session s{index}: {error}\n{traceback.format_exc()}"))
 
+    over = threading.Event()
+
+    def work_disturb():
+        try:
+            disturb(dsn, seed, log, over, disturbances)
+        except Exception as error:
+            errors.append(error if isinstance(error, Failure) else Failure(f"disturb: {error}\n{traceback.format_exc()}"))
+
+    disturber = threading.Thread(target=work_disturb)
+    if disturbances is not None:
+        disturber.start()
     for index in range(sessions):
         workers.append(threading.Thread(target=work, args=(index,)))
         workers[-1].start()
     for worker in workers:
         worker.join()
+    over.set()
+    if disturbances is not None:
+        disturber.join()
     if not errors:
         try:
             check(dsn)

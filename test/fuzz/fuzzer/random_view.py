@@ -42,7 +42,19 @@ class ViewMaker:
         return None
 
     def equal(self, left, right):
+        if self.chance(0.02):
+            return f"{left} IS NOT DISTINCT FROM {right}"
         return f"{left} = {right}" if self.chance(0.6) else f"{right} = {left}"
+
+    def source(self, rel):
+        """The relation itself, or a sub-select over it that hides some of its rows."""
+        if self.chance(0.85):
+            return rel.sql
+        inner = self.alias()
+        columns = ", ".join(f"{inner}.{quote(c.name)}" for c in rel.cols)
+        where = self.filters([(inner, rel)], 0.4)
+        tail = f" WHERE {' AND '.join(where)}" if where else ""
+        return f"(SELECT {self.rng.choice(['', '', 'DISTINCT ']) if not rel.of_type('json') else ''}{columns} FROM {rel.sql} {inner}{tail})"
 
     def filter(self, alias, rel):
         col = self.rng.choice(rel.cols)
@@ -79,12 +91,12 @@ class ViewMaker:
     def body(self, scope, near, far, far_col, depth):
         """FROM and WHERE of a sub-select correlated with the scope: (text, alias)."""
         alias = self.alias()
-        text, inner = f"FROM {far.sql} {alias}", [(alias, far)]
+        text, inner = f"FROM {self.source(far)} {alias}", [(alias, far)]
         if self.chance(0.35):
             found = self.unique_partner(inner)
             if found:
                 second = self.alias()
-                text += f" {self.rng.choice(['JOIN', 'LEFT JOIN'])} {found[1].sql} {second} ON {self.equal(found[0], f'{second}.{quote(found[2].name)}')}"
+                text += f" {self.rng.choice(['JOIN', 'LEFT JOIN'])} {self.source(found[1])} {second} ON {self.equal(found[0], f'{second}.{quote(found[2].name)}')}"
                 inner.append((second, found[1]))
         where = [self.equal(near, f"{alias}.{quote(far_col.name)}")] + self.filters(inner, 0.25)
         if depth > 0 and self.chance(0.2):
@@ -145,13 +157,25 @@ class ViewMaker:
             join = self.rng.choice([f"LEFT JOIN LATERAL (SELECT {first} x, {second} y {body}) {alias} ON true",
                                     f"CROSS JOIN LATERAL (SELECT {first} x, {second} y {body}) {alias}"])
             return join, alias, Rel("", [Col("x", first_type), Col("y", second_type)], "x")
-        if draw < 0.42:
+        if draw < 0.36:
+            body, inner = self.body(scope, near, far, far_col, 1)
+            col = self.rng.choice(far.cols)
+            top = f"SELECT {inner}.{quote(col.name)} v, {inner}.{quote(far.key)} k {body} ORDER BY {inner}.{quote(far.key)} LIMIT 3"
+            join = f"CROSS JOIN LATERAL (SELECT jsonb_agg(t.v ORDER BY t.k) x, count(*) y FROM ({top}) t) {alias}"
+            return join, alias, Rel("", [Col("x", "jsonb"), Col("y", "bigint")], "x")
+        if draw < 0.45:
             body, inner = self.body(scope, near, far, far_col, 1)
             col = self.rng.choice(far.cols)
             join = (f"{self.rng.choice(['LEFT JOIN', 'JOIN'])} LATERAL (SELECT {inner}.{quote(col.name)} x {body} "
                     f"ORDER BY {inner}.{quote(col.name)}, {inner}.{quote(far.key)} LIMIT 1) {alias} ON true")
             return join, alias, Rel("", [Col("x", col.type, col.domain)], "x")
-        if draw < 0.58:
+        if draw < 0.52:
+            col = self.rng.choice(far.cols)
+            text = (f"SELECT {group} g, {inner}.{quote(col.name)} x, row_number() OVER (PARTITION BY {group} ORDER BY {inner}.{quote(far.key)}) n "
+                    f"FROM {far.sql} {inner}{tail}")
+            rel = Rel("", [Col("g", far_col.type, far_col.domain), Col("x", col.type), Col("n", "bigint")], "g")
+            return f"LEFT JOIN ({text}) {alias} ON {self.equal(f'{alias}.g', near)} AND {alias}.n = 1", alias, rel
+        if draw < 0.65:
             col = self.rng.choice(far.cols)
             text = (f"SELECT DISTINCT ON ({group}) {group} g, {inner}.{quote(col.name)} x FROM {far.sql} {inner}{tail} "
                     f"ORDER BY {group}, {inner}.{quote(far.key)} DESC")
@@ -171,7 +195,7 @@ class ViewMaker:
     # -- whole views
     def joins(self, text, scope, many):
         """Adds joins to `text` and their relations to `scope`; `many`: rows may multiply (the view is grouped)."""
-        not_null = False
+        not_null, where = False, []
         for _ in range(self.rng.randint(0, 3)):
             if not many and self.chance(0.35):
                 made = self.derived(scope)
@@ -184,17 +208,26 @@ class ViewMaker:
             near, far, far_col = found
             alias = self.alias()
             on = self.equal(near, f"{alias}.{quote(far_col.name)}")
-            kind = self.rng.choices(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"], [4, 5, 1, 1])[0]
+            kind = self.rng.choices(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN"], [4, 5, 1, 1, 1])[0]
+            far_sql = self.source(far)
+            if kind == "CROSS JOIN":   # the condition stands in WHERE
+                text += f" CROSS JOIN {far_sql} {alias}"
+                where.append(on)
+                scope.append((alias, far))
+                continue
+            other = self.partner(scope) if self.chance(0.12) else None
+            if other and other[1] is far and kind != "FULL JOIN":
+                on += f" AND {self.equal(other[0], f'{alias}.{quote(other[2].name)}')}"
             if kind != "FULL JOIN" and self.chance(0.2):
                 on += f" AND {self.filter(alias, far)}"
             if kind == "RIGHT JOIN":
                 preserved = f"({text})" if " JOIN " in text else text
-                text = f"{far.sql} {alias} RIGHT JOIN {preserved} ON {on}"
+                text = f"{far_sql} {alias} RIGHT JOIN {preserved} ON {on}"
             else:
-                text = f"{text} {kind} {far.sql} {alias} ON {on}"
+                text = f"{text} {kind} {far_sql} {alias} ON {on}"
             not_null = not_null or kind == "FULL JOIN"
             scope.append((alias, far))
-        return text, not_null
+        return text, not_null, where
 
     def query(self, key_name, depth=1):
         """(query, columns) of a view whose unique column is `key_name`."""
@@ -203,7 +236,7 @@ class ViewMaker:
         alias = self.alias()
         scope = [(alias, root)]
         grouped = self.chance(0.3)
-        text, not_null = self.joins(f"{root.sql} {alias}", scope, grouped)
+        text, not_null, join_where = self.joins(f"{root.sql} {alias}", scope, grouped)
         key = f"{alias}.{quote(root.key)}"
         key_column = root.key_column()
         outputs, cols = [f"{key} AS {quote(key_name)}"], [Col(key_name, key_column.type, key_column.domain)]
@@ -226,7 +259,7 @@ class ViewMaker:
                 expression, result, domain = f"jsonb_build_object('v', {expression}, 'k', {key})", "jsonb", None
             outputs.append(f"{expression} AS {quote(name)}")
             cols.append(Col(name, result, domain if result in ("integer", "bigint", "uuid", "text") else None))
-        where = [f"{key} IS NOT NULL"] if not_null else []
+        where = join_where + ([f"{key} IS NOT NULL"] if not_null else [])
         where += self.filters(scope, 0.2)
         if self.chance(0.2):
             condition = self.sub_condition(scope, depth)

@@ -39,6 +39,10 @@ class Session:
         self.count = self.failed = self.transactions = 0
         self.run("SET lock_timeout = '300ms'")
         self.run("SET deadlock_timeout = '50ms'", quiet=True)
+        if rng.random() < 0.3:   # early flushes to the journal, in small transactions too
+            self.run(f"SET pg_tviews.debug_transaction_keys = {rng.choice([1, 2, 5, 20])}")
+        if rng.random() < 0.1:
+            self.run("SET pg_tviews.synchronous = on")
 
     def run(self, text, quiet=False):
         """Runs one statement; False when it failed in an expected way."""

@@ -26,3 +26,11 @@ def load(dsn, folder, n):
         psql(dsn, "-c", f"create view {view} as {views[view]}", "-c", make)
         made.append(make)
     return made
+
+
+def disturbances(makes):
+    """Statements that drop and make, refresh or compare TVIEWs beside the writers."""
+    leaf = next(make for make in makes if "crm.tv_user_stats" in make)
+    reader = next(make for make in makes if "blog.tv_comment" in make)
+    return [f"BEGIN; DROP TABLE crm.tv_user_stats; {leaf}; COMMIT", f"BEGIN; SELECT pg_tviews_drop('blog.tv_comment'); {reader}; COMMIT",
+            f"BEGIN; DROP TABLE crm.tv_user_stats; {leaf}; ROLLBACK", "SELECT pg_tviews_refresh('shop.tv_order')", "SELECT * FROM pg_tviews_verify('blog.tv_post')"]
