@@ -196,11 +196,11 @@ Datum pg_tviews_capture(PG_FUNCTION_ARGS) {
   tviews::capture::CheckCall(fcinfo, false);
   tviews::shmem::RequireAttached();
   tviews::capture::Capture(reinterpret_cast<const TriggerData*>(fcinfo->context));
-  PG_RETURN_NULL();
+  return PointerGetDatum(nullptr);
 }
 
 Datum pg_tviews_skip_replicated(PG_FUNCTION_ARGS) {
   tviews::capture::CheckCall(fcinfo, true);
-  PG_RETURN_NULL();
+  return PointerGetDatum(nullptr);
 }
 }
