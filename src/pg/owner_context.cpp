@@ -2,7 +2,85 @@
 #include "pg/owner_context.h"
 
 namespace tviews::pg {
-OwnerContext EnterOwner(Oid owner, ArrayType* settings) { elog(ERROR, "not built yet"); }
-void LeaveOwner(const OwnerContext& context) {}
-ArrayType* CurrentPinnedSettings() { return construct_empty_array(TEXTOID); }
+
+namespace {
+
+// What the text and the result of a query can depend on.
+const char* const kPinned[] = {"search_path",  "TimeZone",    "DateStyle",  "IntervalStyle", "extra_float_digits",
+                               "bytea_output", "lc_monetary", "lc_numeric", "lc_time",       "default_text_search_config"};
+
+bool IsSearchPath(const char* name) { return pg_strcasecmp(name, "search_path") == 0; }
+
+// pg_temp last: otherwise a temporary table would stand before the owner's own.
+const char* SafeSearchPath(const char* value) {
+  if (strstr(value, "pg_temp") != nullptr) {
+    return value;
+  }
+  bool blank = true;
+  for (const char* c = value; *c != '\0'; ++c) {
+    blank = blank && (*c == ' ' || *c == '\t');
+  }
+  return blank ? "pg_temp" : psprintf("%s, pg_temp", value);
+}
+
+void Pin(const char* name, const char* value) {
+  if (IsSearchPath(name)) {
+    value = SafeSearchPath(value);
+  }
+  const char* now = GetConfigOption(name, true, false);
+  if (now != nullptr && strcmp(now, value) == 0) {
+    return;
+  }
+  // Never more than any user may set: the values come from the TVIEW's creator, and the worker is a superuser.
+  (void)set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+}  // namespace
+
+OwnerContext EnterOwner(Oid owner, ArrayType* settings) {
+  OwnerContext context;
+  if (MyBackendType == B_BG_WORKER) {
+    ConstraintsSetStmt* immediate = makeNode(ConstraintsSetStmt);
+    immediate->deferred = false;
+    AfterTriggerSetState(immediate);
+  }
+  GetUserIdAndSecContext(&context.saved_user, &context.saved_security);
+  SetUserIdAndSecContext(owner, context.saved_security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+  context.guc_level = NewGUCNestLevel();
+
+  bool path_pinned = false;
+  if (settings != nullptr && ARR_NDIM(settings) == 1) {
+    Datum* items;
+    bool* nulls;
+    int count;
+    deconstruct_array(settings, TEXTOID, -1, false, TYPALIGN_INT, &items, &nulls, &count);
+    for (int i = 0; i + 1 < count; i += 2) {
+      if (nulls[i] || nulls[i + 1]) {
+        continue;
+      }
+      const char* name = TextDatumGetCString(items[i]);
+      path_pinned = path_pinned || IsSearchPath(name);
+      Pin(name, TextDatumGetCString(items[i + 1]));
+    }
+  }
+  if (!path_pinned) {
+    Pin("search_path", "pg_catalog, pg_temp");
+  }
+  return context;
+}
+
+void LeaveOwner(const OwnerContext& context) {
+  AtEOXact_GUC(false, context.guc_level);
+  SetUserIdAndSecContext(context.saved_user, context.saved_security);
+}
+
+ArrayType* CurrentPinnedSettings() {
+  Datum items[2 * lengthof(kPinned)];
+  for (size_t i = 0; i < lengthof(kPinned); ++i) {
+    items[2 * i] = CStringGetTextDatum(kPinned[i]);
+    items[2 * i + 1] = CStringGetTextDatum(GetConfigOption(kPinned[i], false, false));
+  }
+  return construct_array(items, lengthof(items), TEXTOID, -1, false, TYPALIGN_INT);
+}
+
 }  // namespace tviews::pg

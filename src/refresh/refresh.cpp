@@ -1,11 +1,122 @@
-// From affected keys to rows.
+// From affected keys to rows: recompute from the view, compare with the table, write only what differs.
 #include "refresh/refresh.h"
 
+#include "refresh/apply.h"
+#include "refresh/choice.h"
+#include "refresh/forms.h"
+#include "refresh/session.h"
+#include "refresh/statement_cache.h"
+#include "refresh/subtransaction.h"
+
 namespace tviews::refresh {
-const char* FormName(Form form) { return form == Form::kSet ? "set" : form == Form::kEach ? "each" : "full"; }
-void MapKeys(const catalog::Tview* tview, const catalog::CapturePoint* point, const catalog::Mapping* mapping, const core::KeySets* dirty,
-             core::KeySets* affected, uint32 out_number) { elog(ERROR, "not built yet"); }
-Result RefreshKeys(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, size_t first, size_t count, DeferFunction defer, void* context) { elog(ERROR, "not built yet"); }
-Result RefreshWhole(const catalog::Tview* tview, DeferFunction defer, void* context) { elog(ERROR, "not built yet"); }
-void ResetStatementCache() {}
+
+namespace {
+
+constexpr size_t kGenericUpTo = 16;
+constexpr size_t kFullFrom = 256;     // below, the whole view is not considered
+constexpr double kFullFraction = 0.3; // of the table's rows
+
+// Plans both forms with the real keys when that is due, and says which to run.  kFull: the whole view is cheaper.
+Form Choose(const Session* session, const Arguments& arguments, Choice* choice, PlanKind kind, char** text) {
+  const catalog::Tview* tview = session->target->tview;
+  const TimestampTz now = GetCurrentTimestamp();
+  bool due = ChoiceIsDue(choice, now);
+  if (!due) {
+    *text = FormText(tview, choice->form);
+    due = !StatementIsValid(GetStatement(tview->table, *text, arguments, kind));
+  }
+  if (due) {
+    double cost[2];
+    const Form forms[2] = {Form::kSet, Form::kEach};
+    for (int i = 0; i < 2; ++i) {
+      cost[i] = StatementCost(GetStatement(tview->table, FormText(tview, forms[i]), arguments, PlanKind::kCustom), arguments);
+    }
+    SetCosts(choice, cost[0], cost[1], now);
+    *text = FormText(tview, choice->form);
+  }
+  const double rows = session->target->table->rd_rel->reltuples;
+  if (session->wanted->count >= kFullFrom && rows > 0 && session->wanted->count > kFullFraction * rows) {
+    const Arguments none = {};
+    const double full = StatementCost(GetStatement(tview->table, FormText(tview, Form::kFull), none, PlanKind::kCustom), none);
+    // The cost of the form was that of the keys it was chosen with; about as many, by the size class.
+    if (full < choice->cost[choice->form == Form::kSet ? 0 : 1]) {
+      return Form::kFull;
+    }
+  }
+  return choice->form;
+}
+
+void RunWhole(Session* session) {
+  Recompute* recompute = BeginRecompute(session->target, nullptr, &session->changes);
+  const Arguments none = {};
+  RunStatement(GetStatement(session->target->tview->table, FormText(session->target->tview, Form::kFull), none, PlanKind::kCustom), none,
+               RecomputeReceiver(recompute));
+  EndRecompute(recompute);
+  session->result.form = Form::kFull;
+  session->result.keys = session->changes.view_rows + session->changes.count[0];
+  Apply(session->target, recompute, &session->changes, &session->result);
+}
+
+void RunKeys(Session* session) {
+  const size_t count = session->wanted->count;
+  const catalog::Tview* tview = session->target->tview;
+  const Arguments arguments = KeyArguments(session->wanted);
+  const PlanKind kind = count <= kGenericUpTo ? PlanKind::kGeneric : PlanKind::kCustom;
+  Choice* choice = FindChoice(tview->table, count);
+  char* text;
+  const Form form = Choose(session, arguments, choice, kind, &text);
+  if (form == Form::kFull) {
+    RunWhole(session);
+    return;
+  }
+  Statement* statement = GetStatement(tview->table, text, arguments, kind);
+  Recompute* recompute = BeginRecompute(session->target, session->wanted, &session->changes);
+  instr_time before, after;
+  INSTR_TIME_SET_CURRENT(before);
+  RunStatement(statement, arguments, RecomputeReceiver(recompute));
+  INSTR_TIME_SET_CURRENT(after);
+  INSTR_TIME_SUBTRACT(after, before);
+  Measured(choice, form, count, static_cast<double>(INSTR_TIME_GET_MICROSEC(after)));
+  EndRecompute(recompute);
+  session->result.form = form;
+  Apply(session->target, recompute, &session->changes, &session->result);
+}
+
+}  // namespace
+
+const char* FormName(Form form) {
+  switch (form) {
+    case Form::kSet:
+      return "set";
+    case Form::kEach:
+      return "each";
+    case Form::kFull:
+      break;
+  }
+  return "full";
+}
+
+Result RefreshKeys(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, size_t first, size_t count, DeferFunction defer, void* context) {
+  Session session;
+  BeginSession(&session, tview, true);
+  ArmRefreshTimeout();
+  session.wanted = NewWanted(session.target, keys, number, first, count);
+  if (session.wanted->count > 0) {
+    RunKeys(&session);
+  }
+  session.result.keys = static_cast<int64>(count);
+  DisarmRefreshTimeout();
+  EndSession(&session, defer, context);
+  PublishStatements();
+  return session.result;
+}
+
+Result RefreshWhole(const catalog::Tview* tview, DeferFunction defer, void* context) {
+  Session session;
+  BeginSession(&session, tview, true);
+  RunWhole(&session);
+  EndSession(&session, defer, context);
+  return session.result;
+}
+
 }  // namespace tviews::refresh

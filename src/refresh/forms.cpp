@@ -1,0 +1,130 @@
+// The text of the statements that recompute a TVIEW's rows.
+#include "refresh/forms.h"
+
+namespace tviews::refresh {
+
+namespace {
+
+const char* ColumnText(Oid relation, AttrNumber column) { return quote_identifier(get_attname(relation, column, false)); }
+
+// "a.x OPERATOR(schema.=)": the equality of the type, whatever the search path holds.
+char* EqualityText(const pg::KeyType& type) {
+  const TypeCacheEntry* entry = lookup_type_cache(type.type, TYPECACHE_EQ_OPR);
+  if (!OidIsValid(entry->eq_opr)) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("type %s has no equality operator", format_type_be(type.type))));
+  }
+  HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(entry->eq_opr));
+  if (!HeapTupleIsValid(tuple)) {
+    elog(ERROR, "cache lookup failed for operator %u", entry->eq_opr);
+  }
+  const Form_pg_operator form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
+  char* text = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname));
+  ReleaseSysCache(tuple);
+  return text;
+}
+
+void AppendColumns(StringInfo text, const catalog::Tview* tview) {
+  for (int i = 0; i < tview->owned_count; ++i) {
+    Oid have, want, collation;
+    int32 have_typmod, want_typmod;
+    get_atttypetypmodcoll(tview->view, tview->view_columns[i], &have, &have_typmod, &collation);
+    get_atttypetypmodcoll(tview->table, tview->owned_columns[i], &want, &want_typmod, &collation);
+    const char* column = ColumnText(tview->view, tview->view_columns[i]);
+    appendStringInfoString(text, i > 0 ? ", " : "");
+    if (have == want && (have_typmod == want_typmod || want_typmod < 0)) {
+      appendStringInfo(text, "v.%s", column);
+    } else {
+      appendStringInfo(text, "CAST(v.%s AS %s)", column,
+                       format_type_extended(want, want_typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+    }
+  }
+}
+
+// The parameters side by side: ROWS FROM (unnest($1), ...) k(k1, ...).
+void AppendParameters(StringInfo text, int count) {
+  appendStringInfoString(text, "ROWS FROM (");
+  for (int i = 1; i <= count; ++i) {
+    appendStringInfo(text, "%spg_catalog.unnest($%d)", i > 1 ? ", " : "", i);
+  }
+  appendStringInfoString(text, ") k(");
+  for (int i = 1; i <= count; ++i) {
+    appendStringInfo(text, "%sk%d", i > 1 ? ", " : "", i);
+  }
+  appendStringInfoString(text, ")");
+}
+
+void AppendKeys(StringInfo text, Oid relation, const AttrNumber* columns, int count) {
+  for (int i = 0; i < count; ++i) {
+    appendStringInfo(text, "%s%s", i > 0 ? ", " : "", ColumnText(relation, columns[i]));
+  }
+}
+
+// v.key = k.k1 AND ...
+void AppendMatch(StringInfo text, const catalog::Tview* tview, const char* view, const char* keys) {
+  for (int i = 0; i < tview->key_count; ++i) {
+    appendStringInfo(text, "%s%s.%s %s %s.k%d", i > 0 ? " AND " : "", view, ColumnText(tview->view, tview->view_key_columns[i]),
+                     EqualityText(tview->key_types[i]), keys, i + 1);
+  }
+}
+
+}  // namespace
+
+char* RelationText(Oid relation) {
+  const char* name = get_rel_name(relation);
+  if (name == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", relation)));
+  }
+  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
+}
+
+char* FormText(const catalog::Tview* tview, Form form) {
+  const char* view = RelationText(tview->view);
+  StringInfoData text;
+  initStringInfo(&text);
+  appendStringInfoString(&text, "SELECT ");
+  AppendColumns(&text, tview);
+  if (form == Form::kFull) {
+    appendStringInfo(&text, " FROM %s v", view);
+  } else if (form == Form::kSet && tview->key_count == 1) {
+    appendStringInfo(&text, " FROM %s v WHERE v.%s %s ANY ($1)", view, ColumnText(tview->view, tview->view_key_columns[0]),
+                     EqualityText(tview->key_types[0]));
+  } else if (form == Form::kSet) {
+    appendStringInfo(&text, " FROM %s v WHERE EXISTS (SELECT FROM ", view);
+    AppendParameters(&text, tview->key_count);
+    appendStringInfoString(&text, " WHERE ");
+    AppendMatch(&text, tview, "v", "k");
+    appendStringInfoString(&text, ")");
+  } else {
+    // OFFSET 0 keeps the planner from turning it back into the set form.
+    appendStringInfoString(&text, " FROM ");
+    AppendParameters(&text, tview->key_count);
+    appendStringInfo(&text, ", LATERAL (SELECT w.* FROM %s w WHERE ", view);
+    AppendMatch(&text, tview, "w", "k");
+    appendStringInfoString(&text, " OFFSET 0) v");
+  }
+  return text.data;
+}
+
+char* AllKeysText(const catalog::Tview* tview) {
+  StringInfoData text;
+  initStringInfo(&text);
+  appendStringInfoString(&text, "SELECT ");
+  AppendKeys(&text, tview->view, tview->view_key_columns, tview->key_count);
+  appendStringInfo(&text, " FROM %s UNION SELECT ", RelationText(tview->view));
+  AppendKeys(&text, tview->table, tview->key_columns, tview->key_count);
+  appendStringInfo(&text, " FROM %s", RelationText(tview->table));
+  return text.data;
+}
+
+char* SampleKeysText(const catalog::Tview* tview, int64 rows) {
+  StringInfoData text;
+  initStringInfo(&text);
+  appendStringInfoString(&text, "(SELECT ");
+  AppendKeys(&text, tview->view, tview->view_key_columns, tview->key_count);
+  appendStringInfo(&text, " FROM %s ORDER BY pg_catalog.random() LIMIT " INT64_FORMAT ") UNION (SELECT ", RelationText(tview->view), rows);
+  AppendKeys(&text, tview->table, tview->key_columns, tview->key_count);
+  appendStringInfo(&text, " FROM %s ORDER BY pg_catalog.random() LIMIT " INT64_FORMAT ")", RelationText(tview->table), rows);
+  return text.data;
+}
+
+}  // namespace tviews::refresh

@@ -1,0 +1,21 @@
+// The text of the statements that recompute a TVIEW's rows.
+#pragma once
+
+#include "refresh/refresh.h"
+
+namespace tviews::refresh {
+
+// SELECT of the owned columns, in their order, cast to the table's types where the view's differ.  kSet and kEach take $1 .. $n,
+// arrays of the key columns' base types.  In the current memory context.
+char* FormText(const catalog::Tview* tview, Form form);
+
+// SELECT of the key columns alone, each key of view or table once.
+char* AllKeysText(const catalog::Tview* tview);
+
+// A random sample of at most `rows` keys of the table and as many of the view.
+char* SampleKeysText(const catalog::Tview* tview, int64 rows);
+
+// "schema.name" of a relation, quoted.  Ereports when it is gone.
+char* RelationText(Oid relation);
+
+}  // namespace tviews::refresh

@@ -1,0 +1,11 @@
+// A receiver that adds the key columns of each row to a set of keys.
+#pragma once
+
+#include "refresh/refresh.h"
+
+namespace tviews::refresh {
+
+// Rows must be the key columns of `tview`, in order.
+DestReceiver* NewKeyCollector(const catalog::Tview* tview, core::KeySets* out, uint32 number);
+
+}  // namespace tviews::refresh

@@ -1,0 +1,41 @@
+// Recomputed rows, compared with the stored ones as they stream in; what differs is kept for apply.
+#pragma once
+
+#include "refresh/wanted.h"
+
+namespace tviews::refresh {
+
+enum class Op : uint8 { kDelete, kUpdate, kInsert };  // in the order of apply
+inline constexpr int kOps = 3;
+
+// A key that cannot be applied, with the reason for pg_tview_deferred.
+struct Refused {
+  core::ByteSpan key;
+  const char* reason;
+  const char* sqlstate;
+  const char* message;
+};
+
+// What apply has to do.  Rows of Target::row; `tid` is that of the stored row (NULL for inserts); deletes hold the key only.
+struct Changes {
+  Tuplestorestate* rows[kOps];
+  int64 count[kOps];
+  int64 unchanged;
+  int64 view_rows;
+  int64 null_keys;        // rows that no key can address
+  List* refused;          // of Refused*: the view gave two rows for one key
+  core::ByteSpan example; // key of the first difference; data null: none
+};
+
+// A receiver of recomputed rows (the owned columns).  `wanted` null: of the whole view.
+struct Recompute;
+Recompute* BeginRecompute(const Target* target, Wanted* wanted, Changes* changes);
+DestReceiver* RecomputeReceiver(Recompute* recompute);
+
+// After the last row: finds the stored rows that the view did not give.
+void EndRecompute(Recompute* recompute);
+
+// True when the view gave two rows for the key of these owned-column values.
+bool IsDuplicate(Recompute* recompute, const Datum* values, ItemPointer tid);
+
+}  // namespace tviews::refresh

@@ -1,0 +1,99 @@
+// Running something in a subtransaction and looking at its error instead of raising it.
+#include "refresh/subtransaction.h"
+
+#include "pg/settings.h"
+
+namespace tviews::refresh {
+
+namespace {
+
+volatile sig_atomic_t timed_out;
+TimeoutId timeout_id = MAX_TIMEOUTS;
+bool armed;
+
+// In a signal handler: as StatementCancelHandler, remembering that it was us.
+void OnRefreshTimeout() {
+  timed_out = true;
+  InterruptPending = true;
+  QueryCancelPending = true;
+  SetLatch(MyLatch);
+}
+
+}  // namespace
+
+bool TryInSubtransaction(void (*body)(void*), void* argument, ErrorData** error) {
+  MemoryContext const context = CurrentMemoryContext;
+  ResourceOwner const owner = CurrentResourceOwner;
+  volatile bool done = false;
+  BeginInternalSubTransaction(nullptr);
+  MemoryContextSwitchTo(context);
+  // The one way to look at an error and go on; the rollback below releases what `body` held.
+  PG_TRY();
+  {
+    body(argument);
+    ReleaseCurrentSubTransaction();
+    MemoryContextSwitchTo(context);
+    CurrentResourceOwner = owner;
+    done = true;
+  }
+  PG_CATCH();
+  {
+    MemoryContextSwitchTo(context);
+    *error = CopyErrorData();
+    FlushErrorState();
+    RollbackAndReleaseCurrentSubTransaction();
+    MemoryContextSwitchTo(context);
+    CurrentResourceOwner = owner;
+  }
+  PG_END_TRY();
+  return done;
+}
+
+Failing Classify(const ErrorData* error) {
+  switch (error->sqlerrcode) {
+    case ERRCODE_T_R_SERIALIZATION_FAILURE:
+    case ERRCODE_T_R_DEADLOCK_DETECTED:
+    case ERRCODE_LOCK_NOT_AVAILABLE:
+      return Failing::kRetry;
+    case ERRCODE_QUERY_CANCELED:
+      return timed_out ? Failing::kRow : Failing::kCancel;
+    case ERRCODE_ADMIN_SHUTDOWN:
+    case ERRCODE_CRASH_SHUTDOWN:
+      return Failing::kCancel;
+    default:
+      return Failing::kRow;
+  }
+}
+
+const char* Describe(const ErrorData* error) {
+  if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && timed_out) {
+    return psprintf("refresh took longer than pg_tviews.refresh_timeout (%d ms)", pg::refresh_timeout_ms);
+  }
+  const char* message = error->message != nullptr ? error->message : "missing error text";
+  return error->detail != nullptr ? psprintf("%s: %s", message, error->detail) : message;
+}
+
+void ArmRefreshTimeout() {
+  if (MyBackendType != B_BG_WORKER || pg::refresh_timeout_ms <= 0) {
+    return;
+  }
+  if (timeout_id == MAX_TIMEOUTS) {
+    timeout_id = RegisterTimeout(USER_TIMEOUT, OnRefreshTimeout);
+  }
+  timed_out = false;
+  armed = true;
+  enable_timeout_after(timeout_id, pg::refresh_timeout_ms);
+}
+
+void DisarmRefreshTimeout() {
+  if (!armed) {
+    return;
+  }
+  armed = false;
+  disable_timeout(timeout_id, false);
+  if (timed_out) {
+    QueryCancelPending = false;  // it fired too late to cancel anything
+  }
+}
+
+}  // namespace tviews::refresh

@@ -1,0 +1,27 @@
+// Running something in a subtransaction and looking at its error instead of raising it.
+#pragma once
+
+#include "pg/pg.h"
+
+namespace tviews::refresh {
+
+// Runs `body(argument)` in a subtransaction.  True: committed.  False: rolled back, `*error` holds a copy of the error in the
+// current memory context; user, settings, SPI and resource owner are as before.  Slots and scans must be opened inside.
+bool TryInSubtransaction(void (*body)(void*), void* argument, ErrorData** error);
+
+// What an error asks for.
+enum class Failing : uint8 {
+  kRow,     // the row or the view is to blame
+  kRetry,   // serialization failure, deadlock, lock timeout: run the batch again
+  kCancel,  // somebody wants this process to stop
+};
+Failing Classify(const ErrorData* error);
+
+// "primary message: detail", in the current context.
+const char* Describe(const ErrorData* error);
+
+// Bounds the time of a refresh in a worker by pg_tviews.refresh_timeout; in a session the user's own settings hold.
+void ArmRefreshTimeout();
+void DisarmRefreshTimeout();
+
+}  // namespace tviews::refresh

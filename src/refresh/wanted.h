@@ -1,0 +1,28 @@
+// The keys asked for in one refresh, each once by its type's equality, and what became of them.
+#pragma once
+
+#include "refresh/target.h"
+#include "refresh/statement_cache.h"
+
+namespace tviews::refresh {
+
+struct Wanted {
+  const Target* target;
+  TupleHashTable table;  // key columns -> place in the arrays below
+  TupleTableSlot* slot;
+  size_t count;
+  Datum** values;   // per key column, `count` of them
+  bool* seen;       // the view gave a row
+  bool* duplicate;  // the view gave more than one
+};
+
+// Decodes keys [first, first + count) of set `number`.  Keys with a NULL are left out: no row can have them.
+Wanted* NewWanted(const Target* target, const core::KeySets* keys, uint32 number, size_t first, size_t count);
+
+// The place of the key in a row of owned-column values; -1 when nobody asked for it.
+int64 FindWanted(Wanted* wanted, const Datum* values);
+
+// The keys as arrays of the key columns' base types.
+Arguments KeyArguments(const Wanted* wanted);
+
+}  // namespace tviews::refresh

@@ -1,0 +1,500 @@
+// Writing one row of a tv_ table: only owned columns, never waiting for a user's row lock, triggers and constraints as usual.
+//
+// As PostgreSQL's logical replication worker does it (execReplication.c), with three differences: a row that a user holds is left
+// alone, user-added columns keep their values and get their defaults, and uniqueness is checked at the end of the group, as for
+// a deferrable constraint, so that two rows may swap a unique value.
+#include "refresh/write_row.h"
+
+namespace tviews::refresh {
+
+namespace {
+
+// A row whose uniqueness is to be checked at the end of its group.
+struct Suspect {
+  ItemPointerData tid;
+  Oid index;
+  int64 tag;
+};
+
+}  // namespace
+
+struct Writer {
+  const Target* target;
+  EState* estate;
+  ResultRelInfo* result;
+  EPQState epq;
+  TupleTableSlot* stored;
+  TupleTableSlot* fresh;
+  IndexScanDesc dirty_scan;
+  SnapshotData dirty;
+  ExprState** defaults;  // per attribute of the table; built at the first insert
+  TransitionCaptureState* transition;
+  MemoryContext own;
+  List* suspects;  // of Suspect*
+  Op op;
+  int64 tag;
+};
+
+namespace {
+
+EState* NewExecutorState(const Target* target) {
+  EState* estate = CreateExecutorState();
+  RangeTblEntry* entry = makeNode(RangeTblEntry);
+  entry->rtekind = RTE_RELATION;
+  entry->relid = RelationGetRelid(target->table);
+  entry->relkind = target->table->rd_rel->relkind;
+  entry->rellockmode = RowExclusiveLock;
+  Bitmapset* updated = nullptr;  // for UPDATE OF triggers and generated columns
+  for (int i = 0; i < target->owned; ++i) {
+    updated = bms_add_member(updated, target->tview->owned_columns[i] - FirstLowInvalidHeapAttributeNumber);
+  }
+#if PG_VERSION_NUM >= 160000
+  List* permissions = NIL;
+  addRTEPermissionInfo(&permissions, entry)->updatedCols = updated;
+  ExecInitRangeTable(estate, list_make1(entry), permissions);
+#else
+  entry->updatedCols = updated;
+  ExecInitRangeTable(estate, list_make1(entry));
+#endif
+  estate->es_output_cid = GetCurrentCommandId(true);
+  estate->es_snapshot = RegisterSnapshot(GetLatestSnapshot());
+  return estate;
+}
+
+bool HasTrigger(const Writer* writer, bool TriggerDesc::*kind) {
+  const TriggerDesc* triggers = writer->result->ri_TrigDesc;
+  return triggers != nullptr && triggers->*kind;
+}
+
+bool HasGenerated(const Writer* writer) {
+  const TupleConstr* constraints = RelationGetDescr(writer->target->table)->constr;
+  return constraints != nullptr && constraints->has_generated_stored;
+}
+
+ItemPointer StoredTid(const Writer* writer, const Datum* values) { return reinterpret_cast<ItemPointer>(DatumGetPointer(values[writer->target->owned])); }
+
+void Suspects(Writer* writer, List* indexes, TupleTableSlot* slot) {
+  ListCell* cell;
+  foreach (cell, indexes) {
+    MemoryContext old = MemoryContextSwitchTo(writer->own);
+    Suspect* suspect = static_cast<Suspect*>(palloc(sizeof(Suspect)));
+    suspect->tid = slot->tts_tid;
+    suspect->index = lfirst_oid(cell);
+    suspect->tag = writer->tag;
+    writer->suspects = lappend(writer->suspects, suspect);
+    MemoryContextSwitchTo(old);
+  }
+}
+
+List* InsertIndexEntries(Writer* writer, TupleTableSlot* slot, bool update) {
+  if (writer->result->ri_NumIndices == 0) {
+    return NIL;
+  }
+  bool conflict = false;
+#if PG_VERSION_NUM >= 160000
+  List* recheck = ExecInsertIndexTuples(writer->result, slot, writer->estate, update, true, &conflict, NIL, false);
+#else
+  List* recheck = ExecInsertIndexTuples(writer->result, slot, writer->estate, update, true, &conflict, NIL);
+#endif
+  Suspects(writer, recheck, slot);
+  return recheck;
+}
+
+// As unique_key_recheck(): raises if the row is alive and its index key is not unique.
+void CheckUnique(Writer* writer, const Suspect* suspect) {
+  Relation table = writer->target->table;
+  bool dead = false;
+  ItemPointerData tid = suspect->tid;
+  TupleTableSlot* slot = table_slot_create(table, nullptr);
+  IndexFetchTableData* fetch = table_index_fetch_begin(table);
+  bool call_again = false;
+  const bool alive = table_index_fetch_tuple(fetch, &tid, SnapshotSelf, slot, &call_again, &dead);
+  if (alive) {
+    Relation index = index_open(suspect->index, RowExclusiveLock);
+    IndexInfo* info = BuildIndexInfo(index);
+    EState* estate = CreateExecutorState();
+    GetPerTupleExprContext(estate)->ecxt_scantuple = slot;
+    Datum values[INDEX_MAX_KEYS];
+    bool nulls[INDEX_MAX_KEYS];
+    FormIndexDatum(info, slot, estate, values, nulls);
+    if (info->ii_ExclusionOps == nullptr) {
+      ItemPointerData entry = suspect->tid;
+      index_insert(index, values, nulls, &entry, table, UNIQUE_CHECK_EXISTING, false, info);
+    } else {
+      tid = suspect->tid;
+      check_exclusion_constraint(table, index, info, &tid, values, nulls, estate, false);
+    }
+    FreeExecutorState(estate);
+    index_close(index, NoLock);
+  }
+  table_index_fetch_end(fetch);
+  ExecDropSingleTupleTableSlot(slot);
+}
+
+// Locks the latest version of the row in `stored`, without waiting, and fetches it.
+TM_Result LockStored(Writer* writer, LockTupleMode mode) {
+  ItemPointerData tid = writer->stored->tts_tid;
+  TM_FailureData failure;
+  return table_tuple_lock(writer->target->table, &tid, writer->estate->es_snapshot, writer->stored, writer->estate->es_output_cid, mode, LockWaitSkip,
+                          TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+}
+
+[[noreturn]] void RaiseSelfModified(const Writer* writer) {
+  ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                  errmsg("a trigger on \"%s\" changed the row that is being refreshed", RelationGetRelationName(writer->target->table))));
+}
+
+// An update of a unique column takes the stronger lock.
+LockTupleMode ModeOfUpdate(const Writer* writer, const Datum* values, const bool* nulls) {
+  Bitmapset* keys = RelationGetIndexAttrBitmap(writer->target->table, INDEX_ATTR_BITMAP_KEY);
+  for (int i = 0; i < writer->target->owned; ++i) {
+    if (bms_is_member(writer->target->tview->owned_columns[i] - FirstLowInvalidHeapAttributeNumber, keys) &&
+        !SameValue(writer->target, i, writer->stored, values[i], nulls[i])) {
+      return LockTupleExclusive;
+    }
+  }
+  return LockTupleNoKeyExclusive;
+}
+
+// The stored row with the owned columns that differ replaced; the others keep their TOAST pointers.
+void Merge(Writer* writer, const Datum* values, const bool* nulls) {
+  TupleTableSlot* stored = writer->stored;
+  TupleTableSlot* fresh = writer->fresh;
+  const int attributes = stored->tts_tupleDescriptor->natts;
+  slot_getallattrs(stored);
+  ExecClearTuple(fresh);
+  memcpy(fresh->tts_values, stored->tts_values, attributes * sizeof(Datum));
+  memcpy(fresh->tts_isnull, stored->tts_isnull, attributes * sizeof(bool));
+  for (int i = 0; i < writer->target->owned; ++i) {
+    if (!SameValue(writer->target, i, stored, values[i], nulls[i])) {
+      const int at = writer->target->tview->owned_columns[i] - 1;
+      fresh->tts_values[at] = values[i];
+      fresh->tts_isnull[at] = nulls[i];
+    }
+  }
+  ExecStoreVirtualTuple(fresh);
+  fresh->tts_tableOid = RelationGetRelid(writer->target->table);
+}
+
+// Writes `fresh` over the row at `tid`.
+TM_Result Replace(Writer* writer, ItemPointerData tid, bool wait) {
+  Relation table = writer->target->table;
+  if (HasGenerated(writer)) {
+    ExecComputeStoredGenerated(writer->result, writer->estate, writer->fresh, CMD_UPDATE);
+  }
+  if (RelationGetDescr(table)->constr != nullptr) {
+    ExecConstraints(writer->result, writer->fresh, writer->estate);
+  }
+  TM_FailureData failure;
+  LockTupleMode mode;
+#if PG_VERSION_NUM >= 160000
+  TU_UpdateIndexes indexes = TU_None;
+#else
+  bool indexes = false;
+#endif
+  const TM_Result result =
+      table_tuple_update(table, &tid, writer->fresh, writer->estate->es_output_cid, writer->estate->es_snapshot, InvalidSnapshot, wait, &failure, &mode, &indexes);
+  if (result == TM_Ok) {
+#if PG_VERSION_NUM >= 160000
+    List* recheck = indexes == TU_All ? InsertIndexEntries(writer, writer->fresh, true)
+                    : indexes == TU_Summarizing ? ExecInsertIndexTuples(writer->result, writer->fresh, writer->estate, true, false, nullptr, NIL, true) : NIL;
+#else
+    List* recheck = indexes ? InsertIndexEntries(writer, writer->fresh, true) : NIL;
+#endif
+    ExecARUpdateTriggers(writer->estate, writer->result, nullptr, nullptr, &tid, nullptr, writer->fresh, recheck, writer->transition, false);
+  }
+  return result;
+}
+
+Written Insert(Writer* writer, const Datum* values, const bool* nulls);
+
+// `stored` holds the row as the snapshot saw it.
+Written Update(Writer* writer, const Datum* values, const bool* nulls) {
+  const bool before = HasTrigger(writer, &TriggerDesc::trig_update_before_row);
+  bool locked = false;
+  for (;;) {
+    if (locked && SameRow(writer->target, writer->stored, values, nulls)) {
+      return Written::kUnchanged;
+    }
+    TM_Result result = TM_BeingModified;
+    if (locked || !before) {
+      ItemPointerData tid = writer->stored->tts_tid;
+      Merge(writer, values, nulls);
+      if (before) {
+#if PG_VERSION_NUM >= 160000
+        if (!ExecBRUpdateTriggers(writer->estate, &writer->epq, writer->result, &tid, nullptr, writer->fresh, nullptr, nullptr)) {
+#else
+        if (!ExecBRUpdateTriggers(writer->estate, &writer->epq, writer->result, &tid, nullptr, writer->fresh, nullptr)) {
+#endif
+          return Written::kSkipped;
+        }
+      }
+      // Optimistic: a lock first would be written to WAL for nothing.
+      result = Replace(writer, tid, locked);
+      if (result == TM_Ok) {
+        return Written::kUpdated;
+      }
+      if (result == TM_SelfModified) {
+        RaiseSelfModified(writer);
+      }
+      if (locked) {
+        elog(ERROR, "locked row of \"%s\" changed: %d", RelationGetRelationName(writer->target->table), result);
+      }
+    }
+    result = LockStored(writer, ModeOfUpdate(writer, values, nulls));
+    if (result == TM_WouldBlock || result == TM_BeingModified) {
+      return Written::kLocked;
+    }
+    if (result == TM_SelfModified) {
+      RaiseSelfModified(writer);
+    }
+    if (result != TM_Ok || !SameKey(writer->target, writer->stored, values)) {
+      return Insert(writer, values, nulls);  // a user deleted it, or moved it to another key
+    }
+    locked = true;
+  }
+}
+
+Written Delete(Writer* writer, const Datum* values) {
+  const bool before = HasTrigger(writer, &TriggerDesc::trig_delete_before_row);
+  Relation table = writer->target->table;
+  bool locked = false;
+  for (;;) {
+    TM_Result result = TM_BeingModified;
+    if (locked || !before) {
+      ItemPointerData tid = writer->stored->tts_tid;
+      if (before && !ExecBRDeleteTriggers(writer->estate, &writer->epq, writer->result, &tid, nullptr, nullptr
+#if PG_VERSION_NUM >= 160000
+                                          , nullptr, nullptr
+#endif
+                                          )) {
+        return Written::kSkipped;
+      }
+      TM_FailureData failure;
+      result = table_tuple_delete(table, &tid, writer->estate->es_output_cid, writer->estate->es_snapshot, InvalidSnapshot, locked, &failure, false);
+      if (result == TM_Ok) {
+        ExecARDeleteTriggers(writer->estate, writer->result, &tid, nullptr, writer->transition, false);
+        return Written::kDeleted;
+      }
+      if (result == TM_SelfModified) {
+        RaiseSelfModified(writer);
+      }
+      if (locked) {
+        elog(ERROR, "locked row of \"%s\" changed: %d", RelationGetRelationName(table), result);
+      }
+    }
+    result = LockStored(writer, LockTupleExclusive);
+    if (result == TM_WouldBlock || result == TM_BeingModified) {
+      return Written::kLocked;
+    }
+    if (result == TM_SelfModified) {
+      RaiseSelfModified(writer);
+    }
+    if (result != TM_Ok || !SameKey(writer->target, writer->stored, values)) {
+      return Written::kUnchanged;  // a user was first
+    }
+    locked = true;
+  }
+}
+
+void BuildDefaults(Writer* writer) {
+  Relation table = writer->target->table;
+  const TupleDesc shape = RelationGetDescr(table);
+  MemoryContext old = MemoryContextSwitchTo(writer->estate->es_query_cxt);
+  writer->defaults = static_cast<ExprState**>(palloc0(Max(shape->natts, 1) * sizeof(ExprState*)));
+  Bitmapset* owned = nullptr;
+  for (int i = 0; i < writer->target->owned; ++i) {
+    owned = bms_add_member(owned, writer->target->tview->owned_columns[i]);
+  }
+  for (int i = 0; i < shape->natts; ++i) {
+    const Form_pg_attribute attribute = TupleDescAttr(shape, i);
+    if (attribute->attisdropped || attribute->attgenerated != '\0' || bms_is_member(i + 1, owned)) {
+      continue;
+    }
+    Node* expression = build_column_default(table, i + 1);
+    if (expression != nullptr) {
+      writer->defaults[i] = ExecInitExpr(expression_planner(reinterpret_cast<Expr*>(expression)), nullptr);
+    }
+  }
+  MemoryContextSwitchTo(old);
+}
+
+void FillFresh(Writer* writer, const Datum* values, const bool* nulls) {
+  TupleTableSlot* fresh = writer->fresh;
+  const int attributes = fresh->tts_tupleDescriptor->natts;
+  if (writer->defaults == nullptr) {
+    BuildDefaults(writer);
+  }
+  ExecClearTuple(fresh);
+  memset(fresh->tts_isnull, true, attributes);
+  memset(fresh->tts_values, 0, attributes * sizeof(Datum));
+  ExprContext* expressions = GetPerTupleExprContext(writer->estate);
+  for (int i = 0; i < attributes; ++i) {
+    if (writer->defaults[i] != nullptr) {
+      fresh->tts_values[i] = ExecEvalExprSwitchContext(writer->defaults[i], expressions, &fresh->tts_isnull[i]);
+    }
+  }
+  for (int i = 0; i < writer->target->owned; ++i) {
+    const int at = writer->target->tview->owned_columns[i] - 1;
+    fresh->tts_values[at] = values[i];
+    fresh->tts_isnull[at] = nulls[i];
+  }
+  ExecStoreVirtualTuple(fresh);
+  fresh->tts_tableOid = RelationGetRelid(writer->target->table);
+}
+
+bool IsOurs(TupleTableSlot* stored) {
+  bool is_null;
+  const Datum xmin = slot_getsysattr(stored, MinTransactionIdAttributeNumber, &is_null);
+  return !is_null && TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+}
+
+enum class Present : uint8 { kNo, kInDoubt, kYes };
+
+// Is there a row with this key that our snapshot does not show?  Fetches it into `stored` if so.
+Present FindHidden(Writer* writer, const Datum* values) {
+  if (writer->dirty_scan == nullptr) {
+    InitDirtySnapshot(writer->dirty);
+    writer->dirty_scan = BeginKeyScan(writer->target, &writer->dirty);
+  }
+  if (!FindStored(writer->target, writer->dirty_scan, values, writer->stored)) {
+    return Present::kNo;
+  }
+  return TransactionIdIsValid(writer->dirty.xmin) || TransactionIdIsValid(writer->dirty.xmax) ? Present::kInDoubt : Present::kYes;
+}
+
+Written Insert(Writer* writer, const Datum* values, const bool* nulls) {
+  switch (FindHidden(writer, values)) {
+    case Present::kInDoubt:
+      return Written::kLocked;  // waiting for that user is not our way
+    case Present::kYes:
+      if (IsOurs(writer->stored)) {
+        ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION),
+                        errmsg("view \"%s\" returned more than one row for this key", get_rel_name(writer->target->tview->view))));
+      }
+      return Update(writer, values, nulls);
+    case Present::kNo:
+      break;
+  }
+  FillFresh(writer, values, nulls);
+  if (HasTrigger(writer, &TriggerDesc::trig_insert_before_row) && !ExecBRInsertTriggers(writer->estate, writer->result, writer->fresh)) {
+    return Written::kSkipped;
+  }
+  if (HasGenerated(writer)) {
+    ExecComputeStoredGenerated(writer->result, writer->estate, writer->fresh, CMD_INSERT);
+  }
+  if (RelationGetDescr(writer->target->table)->constr != nullptr) {
+    ExecConstraints(writer->result, writer->fresh, writer->estate);
+  }
+  table_tuple_insert(writer->target->table, writer->fresh, writer->estate->es_output_cid, 0, nullptr);
+  List* recheck = InsertIndexEntries(writer, writer->fresh, false);
+  ExecARInsertTriggers(writer->estate, writer->result, writer->fresh, recheck, writer->transition);
+  return Written::kInserted;
+}
+
+CmdType CommandOf(Op op) { return op == Op::kDelete ? CMD_DELETE : op == Op::kUpdate ? CMD_UPDATE : CMD_INSERT; }
+
+}  // namespace
+
+Writer* OpenWriter(const Target* target) {
+  Writer* writer = static_cast<Writer*>(palloc0(sizeof(Writer)));
+  writer->own = CurrentMemoryContext;
+  writer->target = target;
+  writer->estate = NewExecutorState(target);
+  MemoryContext old = MemoryContextSwitchTo(writer->estate->es_query_cxt);
+  writer->result = makeNode(ResultRelInfo);
+  InitResultRelInfo(writer->result, target->table, 1, nullptr, 0);
+  ExecOpenIndices(writer->result, false);
+  EvalPlanQualInit(&writer->epq, writer->estate, nullptr, NIL, -1);
+  writer->stored = table_slot_create(target->table, &writer->estate->es_tupleTable);
+  writer->fresh = ExecInitExtraTupleSlot(writer->estate, RelationGetDescr(target->table), &TTSOpsVirtual);
+  MemoryContextSwitchTo(old);
+  writer->tag = -1;
+  return writer;
+}
+
+void CloseWriter(Writer* writer) {
+  if (writer->dirty_scan != nullptr) {
+    index_endscan(writer->dirty_scan);
+  }
+  EvalPlanQualEnd(&writer->epq);
+  ExecCloseIndices(writer->result);
+  ExecResetTupleTable(writer->estate->es_tupleTable, false);
+  UnregisterSnapshot(writer->estate->es_snapshot);
+  ExecCloseResultRelations(writer->estate);
+  ExecCloseRangeTableRelations(writer->estate);
+  FreeExecutorState(writer->estate);
+}
+
+void BeginGroup(Writer* writer, Op op) {
+  writer->op = op;
+  writer->tag = -1;
+  writer->estate->es_output_cid = GetCurrentCommandId(true);
+#if PG_VERSION_NUM < 160000
+  writer->result->ri_GeneratedExprs = nullptr;  // 15 keeps those of the first command only
+#endif
+  CheckCmdReplicaIdentity(writer->target->table, CommandOf(op));
+  AfterTriggerBeginQuery();
+  writer->transition = nullptr;
+  if (writer->result->ri_TrigDesc != nullptr) {
+    writer->transition = MakeTransitionCaptureState(writer->result->ri_TrigDesc, RelationGetRelid(writer->target->table), CommandOf(op));
+    switch (op) {
+      case Op::kDelete:
+        ExecBSDeleteTriggers(writer->estate, writer->result);
+        break;
+      case Op::kUpdate:
+        ExecBSUpdateTriggers(writer->estate, writer->result);
+        break;
+      case Op::kInsert:
+        ExecBSInsertTriggers(writer->estate, writer->result);
+        break;
+    }
+  }
+}
+
+void EndGroup(Writer* writer) {
+  ListCell* cell;
+  foreach (cell, writer->suspects) {
+    const Suspect* suspect = static_cast<const Suspect*>(lfirst(cell));
+    writer->tag = suspect->tag;
+    CheckUnique(writer, suspect);
+  }
+  writer->tag = -1;
+  list_free_deep(writer->suspects);
+  writer->suspects = NIL;
+  if (writer->result->ri_TrigDesc != nullptr) {
+    switch (writer->op) {
+      case Op::kDelete:
+        ExecASDeleteTriggers(writer->estate, writer->result, writer->transition);
+        break;
+      case Op::kUpdate:
+        ExecASUpdateTriggers(writer->estate, writer->result, writer->transition);
+        break;
+      case Op::kInsert:
+        ExecASInsertTriggers(writer->estate, writer->result, writer->transition);
+        break;
+    }
+  }
+  AfterTriggerEndQuery(writer->estate);
+  CommandCounterIncrement();
+}
+
+Written WriteRow(Writer* writer, const Datum* values, const bool* nulls, int64 tag) {
+  writer->tag = tag;
+  ResetPerTupleExprContext(writer->estate);
+  MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));
+  Written written;
+  if (writer->op == Op::kInsert) {
+    written = Insert(writer, values, nulls);
+  } else if (!table_tuple_fetch_row_version(writer->target->table, StoredTid(writer, values), writer->target->latest, writer->stored)) {
+    elog(ERROR, "stored row of \"%s\" vanished under its snapshot", RelationGetRelationName(writer->target->table));
+  } else {
+    written = writer->op == Op::kUpdate ? Update(writer, values, nulls) : Delete(writer, values);
+  }
+  MemoryContextSwitchTo(old);
+  return written;
+}
+
+int64 CurrentTag(const Writer* writer) { return writer->tag; }
+
+}  // namespace tviews::refresh
