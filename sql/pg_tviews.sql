@@ -119,6 +119,60 @@ REVOKE ALL ON FUNCTION pg_tviews_debug_release(text) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------------------------------- define
 
+CREATE FUNCTION pg_tviews_create(tview text, query text, options jsonb DEFAULT '{}') RETURNS regclass
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_create(text, text, jsonb) IS 'creates a TVIEW: a table with the rows of a query, kept fresh after every commit';
+
+CREATE FUNCTION pg_tviews_drop(tview text, if_exists boolean DEFAULT false, cascade boolean DEFAULT false) RETURNS void
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_drop(text, boolean, boolean) IS 'drops a TVIEW, and its view if pg_tviews made it';
+
+CREATE FUNCTION pg_tviews_resolve(tview text) RETURNS regclass LANGUAGE c STRICT STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_resolve(text) IS 'the table of a TVIEW, from ''post'', ''tv_post'', ''app.tv_post'' or a quoted form';
+
+CREATE VIEW pg_tviews_lineage AS
+  SELECT m.tview::regclass AS tview, p.relation::regclass AS base_table, p.columns AS capture_columns,
+         CASE m.kind WHEN 'k' THEN 'key' WHEN 'm' THEN 'mapped' WHEN 'p' THEN 'partition' WHEN 'f' THEN 'full' WHEN 's' THEN 'self' END AS kind,
+         m.query AS mapping_query, m.used AS used_columns, m.point, m.ordinal
+  FROM pg_tview_mapping m JOIN pg_tview_capture_point p USING (point)
+  WHERE pg_catalog.has_table_privilege(m.tview, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'MEMBER');
+COMMENT ON VIEW pg_tviews_lineage IS 'how a changed row of each base table leads to the keys of each TVIEW';
+GRANT SELECT ON pg_tviews_lineage TO PUBLIC;
+
+CREATE VIEW pg_tview_meta AS
+  SELECT c.entity, c.view AS view_oid, c.tview AS table_oid, c.definition,
+         ARRAY(SELECT r.relation FROM pg_tview_relation r WHERE r.tview = c.tview ORDER BY r.relation) AS dependencies,
+         ARRAY(SELECT n FROM pg_catalog.unnest(c.columns) WITH ORDINALITY u(n, i) WHERE pg_catalog.starts_with(n, 'fk_') ORDER BY i) AS fk_columns,
+         ARRAY(SELECT n FROM pg_catalog.unnest(c.columns) WITH ORDINALITY u(n, i)
+               JOIN pg_catalog.pg_attribute a ON a.attrelid = c.tview AND a.attname = n AND a.atttypid = 'pg_catalog.uuid'::pg_catalog.regtype
+               WHERE n ~ '_id$' ORDER BY i) AS uuid_fk_columns,
+         -- the next three run parallel to dependencies
+         ARRAY(SELECT (SELECT pg_catalog.string_agg(DISTINCT CASE m.kind WHEN 'k' THEN 'key' WHEN 'm' THEN 'mapped' WHEN 'p' THEN 'partition' ELSE 'full' END, '+')
+                       FROM pg_tview_mapping m JOIN pg_tview_capture_point p USING (point) WHERE m.tview = c.tview AND p.relation = r.relation AND m.kind <> 's')
+               FROM pg_tview_relation r WHERE r.tview = c.tview ORDER BY r.relation) AS dependency_types,
+         ARRAY(SELECT (SELECT pg_catalog.string_agg(m.query, '; ' ORDER BY m.ordinal)
+                       FROM pg_tview_mapping m JOIN pg_tview_capture_point p USING (point) WHERE m.tview = c.tview AND p.relation = r.relation AND m.kind <> 's')
+               FROM pg_tview_relation r WHERE r.tview = c.tview ORDER BY r.relation) AS dependency_paths,
+         ARRAY(SELECT (SELECT pg_catalog.string_agg(DISTINCT k, ',' ORDER BY k)
+                       FROM pg_tview_mapping m JOIN pg_tview_capture_point p USING (point), pg_catalog.unnest(p.columns) k
+                       WHERE m.tview = c.tview AND p.relation = r.relation AND m.kind <> 's')
+               FROM pg_tview_relation r WHERE r.tview = c.tview ORDER BY r.relation) AS array_match_keys,
+         c.created_at, n.nspname AS schema_name, c.key_columns::name[] AS key_columns, c.level, c.options,
+         CASE c.state WHEN 'f' THEN 'fresh' WHEN 'r' THEN 'refreshing' WHEN 'p' THEN 'paused' WHEN 'd' THEN 'degraded' WHEN 'b' THEN 'building'
+                      WHEN 's' THEN 'restored' END AS state
+  FROM pg_tview_catalog c JOIN pg_catalog.pg_class t ON t.oid = c.tview JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+  WHERE pg_catalog.has_table_privilege(c.tview, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'MEMBER');
+COMMENT ON VIEW pg_tview_meta IS 'the TVIEWs of this database that you may read';
+GRANT SELECT ON pg_tview_meta TO PUBLIC;
+
+CREATE FUNCTION pg_tviews_explain(tview text) RETURNS TABLE (base_table regclass, capture_columns text[], kind text, mapping_query text)
+  LANGUAGE sql STRICT STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT l.base_table, l.capture_columns, l.kind, l.mapping_query
+  FROM @extschema@.pg_tviews_lineage l WHERE l.tview = @extschema@.pg_tviews_resolve($1) AND l.kind <> 'self'
+  ORDER BY l.base_table::text COLLATE "C", l.ordinal
+$$;
+COMMENT ON FUNCTION pg_tviews_explain(text) IS 'the lineage of a TVIEW: what is captured on each base table and how it leads to keys';
+
 -- ---------------------------------------------------------------------------------------------------- refresh and wait
 
 -- ---------------------------------------------------------------------------------------------------- understand
@@ -133,3 +187,8 @@ COMMENT ON FUNCTION pg_tviews_derive(regclass, text[], boolean) IS
 -- ---------------------------------------------------------------------------------------------------- watch
 
 -- ---------------------------------------------------------------------------------------------------- announce
+
+CREATE FUNCTION pg_tviews_announce() RETURNS void LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_announce() IS 'pg_tviews: tells the launcher that this database has the extension; the install script calls it';
+REVOKE ALL ON FUNCTION pg_tviews_announce() FROM PUBLIC;
+SELECT pg_tviews_announce();

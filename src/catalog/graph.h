@@ -82,4 +82,7 @@ CapturePoint* LoadPoints(Relation relation, int* count);
 // (lists the candidates).
 Oid ResolveTview(const char* name);
 
+// The same; InvalidOid when there is none.
+Oid TryResolveTview(const char* name);
+
 }  // namespace tviews::catalog

@@ -9,6 +9,7 @@ namespace tviews::catalog {
 struct TableOptions {
   const char* with;        // text inside WITH (...)
   const char* tablespace;  // name
+  const char* access_method;  // name
   bool unlogged;
 };
 
@@ -20,8 +21,9 @@ struct Options {
   int fillfactor;        // default 90
   bool indexes;          // default true
   bool unlogged;
+  bool background;       // build => 'background': registered empty, the worker fills it
   int64 min_interval_ms;
-  ArrayType* settings;
+  ArrayType* settings;   // those of the session, overridden by the option
   Datum json;  // as given (jsonb)
 };
 Options ParseOptions(Datum options);
@@ -51,10 +53,17 @@ void ForgetTview(Oid table);
 // Derives the lineage of a TVIEW again (its view or a base table changed shape) and marks it for reconciliation.
 void RegisterAgain(Oid table);
 
-// Creates the capture triggers that `relation` (and its partitions and children) lacks.
+// The same without the mark, for a change that moved names but no value.  False when the TVIEW is gone.
+bool DeriveAgain(Oid table);
+
+// Creates the capture triggers that `relation` (and its partitions and children) lacks, and arms those that are not ALWAYS.
 void EnsureCaptureTriggers(Oid relation);
 
-// For the graph's readers: at once, shmem::BypassGraphCache() and invalidation for this transaction itself; at commit of this transaction, invalidate base tables, reset the graph cache, wake the worker.
+// For the graph's readers: this transaction leaves the shared graph cache aside from now on; at its commit the cache is reset and
+// the worker woken.  The relations whose capture changed must be invalidated too (change.h).
 void GraphChanged();
+
+// Marks a TVIEW for a whole refresh by the worker, due now.
+void MarkForReconciliation(Oid table);
 
 }  // namespace tviews::catalog

@@ -95,6 +95,15 @@ Oid ExtensionSchemaOid() {
   return cached.schema;
 }
 
+bool CatalogExists() {
+  Load();
+  bool all = OidIsValid(cached.extension);
+  for (int i = 0; i < kTableCount && all; ++i) {
+    all = OidIsValid(cached.tables[i]) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(cached.tables[i]));
+  }
+  return all;
+}
+
 Oid TableOid(Table table) {
   Require();
   const Oid oid = cached.tables[static_cast<int>(table)];

@@ -15,6 +15,9 @@ Oid ExtensionSchemaOid();
 enum class Table { kTview, kRelation, kPoint, kMapping, kDeferred, kAudit, kJournal0, kJournal1, kJournal2, kJournal3 };
 inline constexpr int kJournalTables = 4;
 
+// Is the extension here with its catalog tables?  They may be gone already while DROP EXTENSION runs.  Never raises for want of them.
+bool CatalogExists();
+
 // The OID of one of the extension's own tables.  Ereports when it is missing.
 Oid TableOid(Table table);
 

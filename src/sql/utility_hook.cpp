@@ -1,6 +1,167 @@
 // The hooks on utility commands and object access.
 #include "sql/utility_hook.h"
 
+#include "bgw/launcher.h"
+#include "catalog/change.h"
+#include "catalog/drop.h"
+#include "pg/extension.h"
+#include "pg/pg.h"
+#include "sql/create_table_as.h"
+#include "sql/watch.h"
+
 namespace tviews::sql {
-void InstallUtilityHook() {}
+namespace {
+
+ProcessUtility_hook_type previous_utility;
+object_access_hook_type previous_access;
+
+bool replacing_function;  // a CREATE OR REPLACE FUNCTION is running
+
+// The database that a command needs for itself; InvalidOid for others.
+Oid DatabaseWanted(Node* statement) {
+  const char* name = nullptr;
+  bool template_is_enough = false;
+  if (IsA(statement, DropdbStmt)) {
+    name = reinterpret_cast<DropdbStmt*>(statement)->dbname;
+  } else if (IsA(statement, RenameStmt) && reinterpret_cast<RenameStmt*>(statement)->renameType == OBJECT_DATABASE) {
+    name = reinterpret_cast<RenameStmt*>(statement)->subname;
+  } else if (IsA(statement, AlterDatabaseStmt)) {
+    const ListCell* cell;
+    foreach (cell, reinterpret_cast<AlterDatabaseStmt*>(statement)->options) {
+      if (strcmp(lfirst_node(DefElem, cell)->defname, "tablespace") == 0) {
+        name = reinterpret_cast<AlterDatabaseStmt*>(statement)->dbname;
+      }
+    }
+  } else if (IsA(statement, CreatedbStmt)) {
+    name = "template1";
+    template_is_enough = true;
+    const ListCell* cell;
+    foreach (cell, reinterpret_cast<CreatedbStmt*>(statement)->options) {
+      DefElem* option = lfirst_node(DefElem, cell);
+      if (strcmp(option->defname, "template") == 0 && option->arg != nullptr) {
+        name = defGetString(option);
+      }
+    }
+  }
+  if (name == nullptr) {
+    return InvalidOid;
+  }
+  const Oid database = get_database_oid(name, true);
+  if (!OidIsValid(database) || database == MyDatabaseId) {
+    return InvalidOid;
+  }
+  // Only who may run the command may stop the worker.
+  if (pg_database_ownercheck(database, GetUserId())) {
+    return database;
+  }
+  return template_is_enough && have_createdb_privilege() ? database : InvalidOid;
+}
+
+DropBehavior BehaviorOf(Node* statement) {
+  switch (nodeTag(statement)) {
+    case T_DropStmt:
+      return reinterpret_cast<DropStmt*>(statement)->behavior;
+    case T_DropOwnedStmt:
+      return reinterpret_cast<DropOwnedStmt*>(statement)->behavior;
+    default:
+      return DROP_CASCADE;
+  }
+}
+
+bool MayMatter(Node* statement) {
+  switch (nodeTag(statement)) {
+    case T_AlterTableStmt:
+    case T_RenameStmt:
+    case T_AlterObjectSchemaStmt:
+    case T_ViewStmt:
+    case T_CreateStmt:
+    case T_IndexStmt:
+    case T_DropStmt:
+    case T_AlterEnumStmt:
+    case T_CreateFunctionStmt:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void Next(PlannedStmt* planned, const char* source, bool read_only_tree, ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment* environment,
+          DestReceiver* receiver, QueryCompletion* completion) {
+  if (previous_utility != nullptr) {
+    previous_utility(planned, source, read_only_tree, context, parameters, environment, receiver, completion);
+  } else {
+    standard_ProcessUtility(planned, source, read_only_tree, context, parameters, environment, receiver, completion);
+  }
+}
+
+void OnUtility(PlannedStmt* planned, const char* source, bool read_only_tree, ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment* environment,
+               DestReceiver* receiver, QueryCompletion* completion) {
+  Node* statement = planned->utilityStmt;
+  if (IsA(statement, TransactionStmt) || !IsTransactionState() || !OidIsValid(MyDatabaseId)) {
+    Next(planned, source, read_only_tree, context, parameters, environment, receiver, completion);
+    return;
+  }
+  const Oid database = DatabaseWanted(statement);
+  if (OidIsValid(database)) {
+    bgw::HoldWorkerAway(database);
+  }
+  if (IsA(statement, CreateTableAsStmt) && CreateTviewAs(reinterpret_cast<CreateTableAsStmt*>(statement), completion)) {
+    return;
+  }
+  const bool matters = MayMatter(statement) && pg::CatalogExists();
+  Watched watched = {};
+  if (matters) {
+    watched = WatchBefore(statement);
+    replacing_function = IsA(statement, CreateFunctionStmt) && reinterpret_cast<CreateFunctionStmt*>(statement)->replace;
+    // The server may scribble on the tree.
+    statement = static_cast<Node*>(copyObjectImpl(statement));
+  }
+  const DropBehavior behavior = BehaviorOf(statement);
+  Next(planned, source, read_only_tree, context, parameters, environment, receiver, completion);
+  if (!IsTransactionState()) {
+    return;
+  }
+  catalog::FinishDrops(behavior);
+  if (matters && pg::CatalogExists()) {
+    replacing_function = false;
+    WatchAfter(statement, watched);
+  }
+}
+
+void OnAccess(ObjectAccessType access, Oid object_class, Oid object, int sub_id, void* argument) {
+  if (previous_access != nullptr) {
+    previous_access(access, object_class, object, sub_id, argument);
+  }
+  if (!IsTransactionState() || !OidIsValid(MyDatabaseId) || IsBootstrapProcessingMode()) {
+    return;
+  }
+  if (access == OAT_DROP && sub_id == 0) {
+    if (object_class == RelationRelationId) {
+      catalog::NoteDrop(object);
+    } else if (object_class == ExtensionRelationId && object == pg::ExtensionOid()) {
+      bgw::AnnounceAtCommit();
+    }
+  } else if (access == OAT_POST_CREATE && object_class == ProcedureRelationId && replacing_function) {
+    NoteFunction(object);
+  }
+}
+
+void AtTransactionEvent(XactEvent event, void*) {
+  if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) {
+    ForgetNotedFunctions();
+    replacing_function = false;
+  }
+}
+
+}  // namespace
+
+void InstallUtilityHook() {
+  previous_utility = ProcessUtility_hook;
+  ProcessUtility_hook = OnUtility;
+  previous_access = object_access_hook;
+  object_access_hook = OnAccess;
+  catalog::InstallGraphCallback();
+  RegisterXactCallback(AtTransactionEvent, nullptr);
+}
+
 }  // namespace tviews::sql

@@ -1,0 +1,133 @@
+// RegisterAgain: a TVIEW's view, or something it reads, changed shape.
+#include "catalog/change.h"
+#include "catalog/internal_sql.h"
+#include "catalog/register.h"
+#include "catalog/registration.h"
+#include "catalog/rows.h"
+#include "catalog/triggers.h"
+#include "lineage/lineage.h"
+
+namespace tviews::catalog {
+namespace {
+
+struct Row {
+  Oid view;
+  int key_count;
+  char** key;
+  bool unkeyed_full;
+};
+
+bool ReadRow(Oid table, Row* row) {
+  RowScan scan = OpenRowsByKey(pg::Table::kTview, kTviewIndex, tview_column::kTview, ObjectIdGetDatum(table), true, nullptr);
+  const bool found = NextRow(&scan);
+  if (found) {
+    row->view = OidColumn(scan, tview_column::kView);
+    row->key = ArrayTexts(ArrayColumn(scan, tview_column::kKeyColumns), &row->key_count);
+    Jsonb* options = DatumGetJsonbP(CopiedColumn(scan, tview_column::kOptions));
+    JsonbValue buffer;
+    const JsonbValue* value = getKeyJsonValueFromContainer(&options->root, "on_unkeyed", strlen("on_unkeyed"), &buffer);
+    row->unkeyed_full = value != nullptr && value->type == jbvString && value->val.string.len == 4 && memcmp(value->val.string.val, "full", 4) == 0;
+  }
+  CloseRows(&scan);
+  return found;
+}
+
+// Adds to the table the columns that the view gained.  The table's owner does it: the view may be somebody else's.
+void AddColumns(Oid table, Oid view) {
+  StringInfoData sql;
+  initStringInfo(&sql);
+  Relation relation = relation_open(view, AccessShareLock);
+  const TupleDesc columns = RelationGetDescr(relation);
+  for (int i = 0; i < columns->natts; ++i) {
+    const Form_pg_attribute column = TupleDescAttr(columns, i);
+    const char* name = NameStr(column->attname);
+    const AttrNumber existing = get_attnum(table, name);
+    if (existing > 0) {
+      Oid type, collation;
+      int32 typmod;
+      get_atttypetypmodcoll(table, existing, &type, &typmod, &collation);
+      if (type != column->atttypid) {
+        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                        errmsg("column \"%s\" has type %s in table \"%s\" but type %s in its view", name, format_type_be(type), get_rel_name(table), format_type_be(column->atttypid)),
+                        errhint("Drop the TVIEW and create it again.")));
+      }
+      continue;
+    }
+    if (get_attnum(table, name) == InvalidAttrNumber) {
+      appendStringInfo(&sql, "%s ADD COLUMN %s %s", sql.len > 0 ? "," : "", quote_identifier(name),
+                       format_type_extended(column->atttypid, column->atttypmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+      if (OidIsValid(column->attcollation) && column->attcollation != get_typcollation(column->atttypid)) {
+        const SqlContext context = EnterSql(GetUserId());
+        char* collation = generate_collation_name(column->attcollation);
+        MemoryContext saved = MemoryContextSwitchTo(context.outer);
+        appendStringInfo(&sql, " COLLATE %s", collation);
+        MemoryContextSwitchTo(saved);
+        LeaveSql(context);
+      }
+    }
+  }
+  relation_close(relation, NoLock);
+  if (sql.len == 0) {
+    return;
+  }
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  const SqlContext context = EnterSql(owner);
+  RunUtility(psprintf("ALTER TABLE %s%s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table)), sql.data));
+  LeaveSql(context);
+  CommandCounterIncrement();
+}
+
+ArrayType* ViewColumns(Oid view) {
+  Relation relation = relation_open(view, AccessShareLock);
+  const TupleDesc columns = RelationGetDescr(relation);
+  const char** names = static_cast<const char**>(palloc(sizeof(char*) * (columns->natts + 1)));
+  for (int i = 0; i < columns->natts; ++i) {
+    names[i] = pstrdup(NameStr(TupleDescAttr(columns, i)->attname));
+  }
+  ArrayType* array = TextArray(names, columns->natts);
+  relation_close(relation, NoLock);
+  return array;
+}
+
+}  // namespace
+
+void RegisterAgain(Oid table) {
+  if (DeriveAgain(table)) {
+    MarkForReconciliation(table);
+  }
+}
+
+bool DeriveAgain(Oid table) {
+  Row row;
+  if (!ReadRow(table, &row) || get_rel_relkind(row.view) != RELKIND_VIEW || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table))) {
+    return false;  // dropped: FinishDrops sees to it
+  }
+  AttrNumber* key_columns = static_cast<AttrNumber*>(palloc(sizeof(AttrNumber) * (row.key_count + 1)));
+  for (int i = 0; i < row.key_count; ++i) {
+    key_columns[i] = get_attnum(row.view, row.key[i]);
+    if (key_columns[i] <= 0 || get_attnum(table, row.key[i]) <= 0) {
+      ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST), errmsg("column \"%s\" is the key of TVIEW \"%s\"", row.key[i], get_rel_name(table)),
+                      errhint("Drop the TVIEW and create it again with another key.")));
+    }
+  }
+  const List* relations = LockRelationsRead(row.view, InvalidOid);
+  lineage::Request request = {row.view, row.key_count, key_columns, row.unkeyed_full};
+  const lineage::Lineage lineage = lineage::DeriveLineage(request);
+  LockTview(table);
+  AddColumns(table, row.view);
+  const char* name = get_rel_name(table);
+  ArrayType* columns = ViewColumns(row.view);
+  const SqlContext context = EnterSql(ExtensionOwner());
+  RunSql("UPDATE %s.pg_tview_catalog SET entity = $2, definition = pg_catalog.pg_get_viewdef(view), columns = $3, level = $4 WHERE tview = $1",
+         {OidArgument(table), TextArgument(strncmp(name, "tv_", 3) == 0 && name[3] != '\0' ? name + 3 : name), ArrayArgument(columns), IntArgument(LevelFor(relations))});
+  LeaveSql(context);
+  CommandCounterIncrement();
+  WriteLineage(table, lineage, row.key, row.key_count, columns);
+  CommandCounterIncrement();
+  RecomputeLevels();
+  return true;
+}
+
+}  // namespace tviews::catalog

@@ -1,0 +1,109 @@
+// Running SQL of our own.
+#include "catalog/internal_sql.h"
+
+namespace tviews::catalog {
+namespace {
+
+void Pin(const char* name, const char* value) { set_config_option(name, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false); }
+
+}  // namespace
+
+SqlContext EnterSql(Oid user) {
+  SqlContext context;
+  context.outer = CurrentMemoryContext;
+  GetUserIdAndSecContext(&context.saved_user, &context.saved_security);
+  context.guc_level = NewGUCNestLevel();
+  Pin("search_path", "pg_catalog, pg_temp");
+  if (SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN) {
+    Pin("session_replication_role", "origin");  // the triggers on our own tables skip rows of a replica
+  }
+  if (user != context.saved_user) {
+    SetUserIdAndSecContext(user, context.saved_security | SECURITY_LOCAL_USERID_CHANGE);
+  }
+  if (SPI_connect() != SPI_OK_CONNECT) {
+    elog(ERROR, "SPI_connect failed");
+  }
+  return context;
+}
+
+void LeaveSql(const SqlContext& context) {
+  if (SPI_finish() != SPI_OK_FINISH) {
+    elog(ERROR, "SPI_finish failed");
+  }
+  SetUserIdAndSecContext(context.saved_user, context.saved_security);
+  AtEOXact_GUC(true, context.guc_level);
+}
+
+Oid ExtensionOwner() {
+  const Oid table = pg::TableOid(pg::Table::kTview);
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+  if (!HeapTupleIsValid(tuple)) {
+    elog(ERROR, "cache lookup failed for relation %u", table);
+  }
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  return owner;
+}
+
+Argument OidArgument(Oid value) { return {OIDOID, ObjectIdGetDatum(value), false}; }
+Argument TextArgument(const char* value) { return {TEXTOID, value == nullptr ? Datum(0) : CStringGetTextDatum(value), value == nullptr}; }
+Argument IntArgument(int32 value) { return {INT4OID, Int32GetDatum(value), false}; }
+Argument CharArgument(char value) { return {CHAROID, CharGetDatum(value), false}; }
+Argument ArrayArgument(ArrayType* value) { return {TEXTARRAYOID, PointerGetDatum(value), value == nullptr}; }
+Argument JsonArgument(Datum value) { return {JSONBOID, value, false}; }
+
+uint64 RunSql(const char* sql, std::initializer_list<Argument> arguments) {
+  constexpr int kMost = 16;
+  Oid types[kMost];
+  Datum values[kMost];
+  char nulls[kMost];
+  int count = 0;
+  for (const Argument& argument : arguments) {
+    Assert(count < kMost);
+    types[count] = argument.type;
+    values[count] = argument.value;
+    nulls[count++] = argument.is_null ? 'n' : ' ';
+  }
+  StringInfoData text;
+  initStringInfo(&text);
+  for (const char* at = sql; *at != '\0'; ++at) {
+    if (at[0] == '%' && at[1] == 's') {
+      appendStringInfoString(&text, pg::ExtensionSchema());
+      ++at;
+    } else {
+      appendStringInfoChar(&text, *at);
+    }
+  }
+  SPIPlanPtr plan = SPI_prepare(text.data, count, types);
+  if (plan == nullptr) {
+    elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+  }
+  Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+  const int result = SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, false, false, 0);
+  UnregisterSnapshot(snapshot);
+  if (result < 0) {
+    elog(ERROR, "internal statement failed: %s", SPI_result_code_string(result));
+  }
+  return SPI_processed;
+}
+
+void RunUtility(const char* sql) {
+  const int result = SPI_execute(sql, false, 0);
+  if (result < 0) {
+    elog(ERROR, "internal statement failed: %s", SPI_result_code_string(result));
+  }
+}
+
+Datum ResultDatum(uint64 row, int column, bool* is_null) {
+  return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
+}
+
+ArrayType* TextArray(const char* const* texts, int count) {
+  Datum* elements = static_cast<Datum*>(palloc(sizeof(Datum) * (count + 1)));
+  for (int i = 0; i < count; ++i) {
+    elements[i] = CStringGetTextDatum(texts[i]);
+  }
+  return construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+}  // namespace tviews::catalog

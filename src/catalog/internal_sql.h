@@ -1,0 +1,51 @@
+// Running SQL of our own: as the extension's owner or as the user, with a safe search_path.
+#pragma once
+
+#include <initializer_list>
+
+#include "pg/extension.h"
+#include "pg/pg.h"
+
+namespace tviews::catalog {
+
+// What LeaveSql needs.  Trivially destructible: on error the (sub)transaction's abort restores user, settings and SPI.
+struct SqlContext {
+  Oid saved_user;
+  int saved_security;
+  int guc_level;
+  MemoryContext outer;  // the caller's
+};
+
+// Connects to SPI as `user`, search_path pg_catalog, pg_temp.  Ereports.
+SqlContext EnterSql(Oid user);
+void LeaveSql(const SqlContext& context);
+
+// The owner of the extension's tables.
+Oid ExtensionOwner();
+
+struct Argument {
+  Oid type;
+  Datum value;
+  bool is_null;
+};
+Argument OidArgument(Oid value);
+Argument TextArgument(const char* value);  // null: NULL
+Argument IntArgument(int32 value);
+Argument CharArgument(char value);
+Argument ArrayArgument(ArrayType* value);  // text[]; null: NULL
+Argument JsonArgument(Datum value);
+
+// Runs one statement that is no utility command, with the latest snapshot even in REPEATABLE READ (the graph is not the user's
+// data); `%s` in `sql` is the extension's schema.  Returns SPI_processed; rows are in SPI_tuptable.  REQUIRES: EnterSql.
+uint64 RunSql(const char* sql, std::initializer_list<Argument> arguments);
+
+// Runs a utility command.  REQUIRES: EnterSql.
+void RunUtility(const char* sql);
+
+// Column `column` of row `row` of SPI_tuptable.
+Datum ResultDatum(uint64 row, int column, bool* is_null);
+
+// A text[] of `count` strings.
+ArrayType* TextArray(const char* const* texts, int count);
+
+}  // namespace tviews::catalog

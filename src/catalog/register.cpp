@@ -1,0 +1,224 @@
+// The catalog rows of a TVIEW.
+#include "catalog/register.h"
+
+#include "catalog/change.h"
+#include "catalog/internal_sql.h"
+#include "catalog/rows.h"
+#include "catalog/triggers.h"
+#include "core/lineage.h"
+
+namespace tviews::catalog {
+namespace {
+
+const char* QualifiedName(Oid relation) {
+  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
+}
+
+bool MayRead(Oid relation, Oid user) {
+  return pg_class_aclcheck(relation, user, ACL_SELECT) == ACLCHECK_OK ||
+         pg_attribute_aclcheck_all(relation, user, ACL_SELECT, ACLMASK_ALL) == ACLCHECK_OK;
+}
+
+void CheckRights(const List* relations, Oid user) {
+  ListCell* cell;
+  foreach (cell, relations) {
+    const Oid relation = lfirst_oid(cell);
+    if (!MayRead(relation, user)) {
+      ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for table %s", QualifiedName(relation)),
+                      errdetail("A TVIEW needs the SELECT privilege on every table it reads."),
+                      errhint("GRANT SELECT, TRIGGER ON %s TO %s;", QualifiedName(relation), quote_identifier(GetUserNameFromId(user, false)))));
+    }
+    if (pg_class_aclcheck(relation, user, ACL_TRIGGER) != ACLCHECK_OK) {
+      ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for table %s", QualifiedName(relation)),
+                      errdetail("A TVIEW needs the TRIGGER privilege on every table it reads."),
+                      errhint("GRANT TRIGGER ON %s TO %s;", QualifiedName(relation), quote_identifier(GetUserNameFromId(user, false)))));
+    }
+  }
+}
+
+// Names of columns by number; null for all of them.
+ArrayType* UsedNames(Oid relation, const Bitmapset* used) {
+  if (used == nullptr) {
+    return nullptr;
+  }
+  const char** names = static_cast<const char**>(palloc(sizeof(char*) * (bms_num_members(used) + 1)));
+  int count = 0;
+  for (int number = -1; (number = bms_next_member(used, number)) >= 0;) {
+    char* name = number > 0 ? get_attname(relation, static_cast<AttrNumber>(number), true) : nullptr;
+    if (name != nullptr) {
+      names[count++] = name;
+    }
+  }
+  return TextArray(names, count);
+}
+
+// Finds or makes a capture point.
+int32 PointFor(Oid relation, ArrayType* columns) {
+  const uint64 rows = RunSql(
+      "INSERT INTO %s.pg_tview_capture_point (relation, columns) VALUES ($1, $2) "
+      "ON CONFLICT (relation, columns) DO UPDATE SET relation = EXCLUDED.relation RETURNING point",
+      {OidArgument(relation), ArrayArgument(columns)});
+  bool is_null;
+  if (rows != 1) {
+    elog(ERROR, "capture point was not made");
+  }
+  return DatumGetInt32(ResultDatum(0, 1, &is_null));
+}
+
+void AddMapping(Oid table, int32 point, int ordinal, MappingKind kind, const char* query, ArrayType* used) {
+  RunSql("INSERT INTO %s.pg_tview_mapping (point, tview, ordinal, kind, query, used) VALUES ($1, $2, $3, $4, $5, $6)",
+         {IntArgument(point), OidArgument(table), IntArgument(ordinal), CharArgument(static_cast<char>(kind)), TextArgument(query), ArrayArgument(used)});
+}
+
+}  // namespace
+
+void LockTview(Oid table) { LockDatabaseObject(pg::TableOid(pg::Table::kTview), table, 0, ExclusiveLock); }
+
+List* LockRelationsRead(Oid view, Oid user) {
+  List* relations = NIL;
+  List* locked = NIL;
+  for (;;) {  // what the view reads can change until the locks are held
+    relations = lineage::RelationsRead(view);
+    List* wanted = NIL;
+    ListCell* cell;
+    foreach (cell, relations) {
+      if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell)))) {
+        wanted = list_concat_unique_oid(wanted, CaptureMembers(lfirst_oid(cell)));
+      }
+    }
+    wanted = list_difference_oid(wanted, locked);
+    if (wanted == NIL) {
+      break;
+    }
+    if (OidIsValid(user)) {
+      CheckRights(relations, user);  // before the lock: it stops writers
+    }
+    list_sort(wanted, list_oid_cmp);
+    foreach (cell, wanted) {
+      LockRelationOid(lfirst_oid(cell), ShareRowExclusiveLock);
+    }
+    locked = list_concat(locked, wanted);
+  }
+  relations = list_copy(relations);
+  list_sort(relations, list_oid_cmp);
+  ListCell* cell;
+  foreach (cell, relations) {
+    if (IsTviewTable(lfirst_oid(cell))) {
+      LockTview(lfirst_oid(cell));
+    }
+  }
+  return relations;
+}
+
+List* RelationsOf(Oid table) {
+  List* relations = NIL;
+  RowScan scan = OpenRowsByKey(pg::Table::kRelation, kRelationByTview, relation_column::kTview, ObjectIdGetDatum(table), true, nullptr);
+  while (NextRow(&scan)) {
+    relations = lappend_oid(relations, OidColumn(scan, relation_column::kRelation));
+  }
+  CloseRows(&scan);
+  list_sort(relations, list_oid_cmp);
+  return relations;
+}
+
+void DeleteLineageRows(Oid table) {
+  RunSql("DELETE FROM %s.pg_tview_relation WHERE tview = $1", {OidArgument(table)});
+  RunSql(
+      "WITH gone AS (DELETE FROM %s.pg_tview_mapping WHERE tview = $1 RETURNING point) "
+      "DELETE FROM %s.pg_tview_capture_point p USING (SELECT DISTINCT point FROM gone) g WHERE p.point = g.point "
+      "AND NOT EXISTS (SELECT FROM %s.pg_tview_mapping m WHERE m.point = p.point AND m.tview <> $1)",
+      {OidArgument(table)});
+}
+
+void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const* key, int key_count, ArrayType* owned_columns) {
+  List* before = RelationsOf(table);
+  List* after = NIL;
+  for (int i = 0; i < lineage.relation_count; ++i) {
+    after = list_append_unique_oid(after, lineage.relations[i].oid);
+  }
+  const SqlContext context = EnterSql(ExtensionOwner());
+  DeleteLineageRows(table);
+  for (int i = 0; i < lineage.relation_count; ++i) {
+    RunSql("INSERT INTO %s.pg_tview_relation (tview, relation, is_tview) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+           {OidArgument(table), OidArgument(lineage.relations[i].oid), {BOOLOID, BoolGetDatum(lineage.relations[i].is_tview), false}});
+  }
+  for (int i = 0; i < lineage.path_count; ++i) {
+    const lineage::Path& path = lineage.paths[i];
+    const char** names = static_cast<const char**>(palloc(sizeof(char*) * (path.column_count + 1)));
+    for (int c = 0; c < path.column_count; ++c) {
+      names[c] = get_attname(path.relation, path.columns[c], false);
+    }
+    AddMapping(table, PointFor(path.relation, TextArray(names, path.column_count)), i, path.kind, path.query, UsedNames(path.relation, path.used));
+  }
+  AddMapping(table, PointFor(table, TextArray(key, key_count)), lineage.path_count, MappingKind::kSelf, nullptr, owned_columns);
+  LeaveSql(context);
+  CommandCounterIncrement();
+  ListCell* cell;
+  foreach (cell, after) {
+    EnsureCaptureTriggers(lfirst_oid(cell));
+  }
+  List* dropped = list_difference_oid(before, after);
+  foreach (cell, dropped) {
+    RemoveUnneededTriggers(lfirst_oid(cell));
+  }
+  InvalidateRelations(after);
+  InvalidateRelations(dropped);
+  InvalidateRelations(list_make1_oid(table));
+  GraphChanged();
+}
+
+int LevelFor(const List* relations) {
+  int level = 0;
+  ListCell* cell;
+  foreach (cell, relations) {
+    RowScan scan = OpenRowsByKey(pg::Table::kTview, kTviewIndex, tview_column::kTview, ObjectIdGetDatum(lfirst_oid(cell)), true, nullptr);
+    if (NextRow(&scan)) {
+      level = Max(level, IntColumn(scan, tview_column::kLevel) + 1);
+    }
+    CloseRows(&scan);
+  }
+  return level;
+}
+
+void RecomputeLevels() {
+  const Graph* graph = LoadGraph(nullptr);
+  core::ReadsEdge* edges = static_cast<core::ReadsEdge*>(palloc(sizeof(core::ReadsEdge) * (graph->reads_count + 1)));
+  int32_t* levels = static_cast<int32_t*>(palloc0(sizeof(int32_t) * (graph->tview_count + 1)));
+  int count = 0;
+  for (int i = 0; i < graph->reads_count; ++i) {
+    if (graph->reads[i].read_tview >= 0) {
+      edges[count++] = {graph->reads[i].tview, graph->reads[i].read_tview};
+    }
+  }
+  if (!core::AssignLevels(graph->tview_count, edges, count, levels)) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("TVIEWs cannot read each other in a cycle")));
+  }
+  const SqlContext context = EnterSql(ExtensionOwner());
+  for (int i = 0; i < graph->tview_count; ++i) {
+    if (graph->tviews[i].level != levels[i]) {
+      RunSql("UPDATE %s.pg_tview_catalog SET level = $2 WHERE tview = $1", {OidArgument(graph->tviews[i].table), IntArgument(levels[i])});
+    }
+  }
+  LeaveSql(context);
+}
+
+void MarkForReconciliation(Oid table) {
+  const SqlContext context = EnterSql(ExtensionOwner());
+  RunSql(
+      "INSERT INTO %s.pg_tview_deferred (tview, key, reason, since, attempts, next_attempt) "
+      "VALUES ($1, NULL, 'refreshing', pg_catalog.clock_timestamp(), 0, pg_catalog.clock_timestamp()) "
+      "ON CONFLICT (tview, key) DO UPDATE SET reason = 'refreshing', attempts = 0, next_attempt = EXCLUDED.next_attempt, sqlstate = NULL, message = NULL",
+      {OidArgument(table)});
+  LeaveSql(context);
+  GraphChanged();
+}
+
+void Audit(const char* operation, const char* entity, const char* details_json) {
+  const char* user = GetUserNameFromId(GetUserId(), false);
+  const SqlContext context = EnterSql(ExtensionOwner());
+  RunSql("INSERT INTO %s.pg_tview_audit (operation, entity, performed_by, details) VALUES ($1, $2, $3::name, $4::jsonb)",
+         {TextArgument(operation), TextArgument(entity), TextArgument(user), TextArgument(details_json)});
+  LeaveSql(context);
+}
+
+}  // namespace tviews::catalog

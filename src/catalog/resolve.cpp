@@ -1,0 +1,66 @@
+// ResolveTview: from what a user calls a TVIEW to its table.
+#include "catalog/graph.h"
+#include "catalog/rows.h"
+
+namespace tviews::catalog {
+namespace {
+
+struct Name {
+  const char* schema;  // null: any
+  const char* relation;
+};
+
+// Splits a possibly qualified, possibly quoted name; whatever is not one stands for itself.
+Name ParseName(const char* text) {
+  char* raw = pstrdup(text);
+  List* parts;
+  if (!SplitIdentifierString(raw, '.', &parts) || parts == NIL || list_length(parts) > 2) {
+    return {nullptr, pstrdup(text)};
+  }
+  if (list_length(parts) == 2) {
+    return {static_cast<const char*>(linitial(parts)), static_cast<const char*>(lsecond(parts))};
+  }
+  return {nullptr, static_cast<const char*>(linitial(parts))};
+}
+
+}  // namespace
+
+Oid ResolveTview(const char* name) {
+  const Oid found = TryResolveTview(name);
+  if (!OidIsValid(found)) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("TVIEW \"%s\" does not exist", name), errhint("pg_tview_meta lists the TVIEWs of this database.")));
+  }
+  return found;
+}
+
+Oid TryResolveTview(const char* name) {
+  const Name wanted = ParseName(name);
+  Oid found = InvalidOid;
+  int count = 0;
+  StringInfoData candidates;
+  initStringInfo(&candidates);
+  RowScan scan = OpenRows(pg::Table::kTview, nullptr);
+  while (NextRow(&scan)) {
+    const Oid table = OidColumn(scan, tview_column::kTview);
+    const char* relation = get_rel_name(table);
+    const char* schema = relation == nullptr ? nullptr : get_namespace_name(get_rel_namespace(table));
+    if (schema == nullptr || (wanted.schema != nullptr && strcmp(wanted.schema, schema) != 0)) {
+      continue;
+    }
+    const char* entity = TextColumn(scan, tview_column::kEntity);
+    if (strcmp(relation, wanted.relation) != 0 && strcmp(entity, wanted.relation) != 0) {
+      continue;
+    }
+    appendStringInfo(&candidates, "%s%s", count > 0 ? ", " : "", quote_qualified_identifier(schema, relation));
+    found = table;
+    ++count;
+  }
+  CloseRows(&scan);
+  if (count > 1) {
+    ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_ALIAS), errmsg("TVIEW name \"%s\" is ambiguous", name), errdetail("It could be %s.", candidates.data),
+                    errhint("Qualify the name with its schema.")));
+  }
+  return found;
+}
+
+}  // namespace tviews::catalog

@@ -1,0 +1,30 @@
+// The capture triggers: which relations carry which, making and removing them.
+#pragma once
+
+#include "pg/pg.h"
+
+namespace tviews::catalog {
+
+inline constexpr const char* kRowTrigger = "pg_tviews_capture";
+inline constexpr const char* kRootTrigger = "pg_tviews_capture_root";  // on a partitioned table; PostgreSQL clones it
+inline constexpr const char* kTruncateTrigger = "pg_tviews_capture_truncate";
+
+// Every relation whose capture triggers matter to a reader of `relation`: its whole partition tree, or its children; OIDs, sorted.
+List* CaptureMembers(Oid relation);
+
+// The row trigger of a TVIEW's own table; its arguments carry the definition through dump and restore.
+void CreateTviewTriggers(Oid table, const char* view, const char* key, const char* options);
+
+// Does a TVIEW read this relation or one of its ancestors?
+bool IsCaptured(Oid relation);
+
+// The state of the row trigger that serves `relation`: 'A' as it should be, 'D' disabled, 'O' or 'R', 0: missing.
+char RowTriggerState(Oid relation);
+
+// Removes the capture triggers of the tree of `relation` where no TVIEW reads them any more.
+void RemoveUnneededTriggers(Oid relation);
+
+// Before a partition is attached: its own row trigger would clash with the clone it is about to get.
+void RemoveRowTriggers(Oid relation);
+
+}  // namespace tviews::catalog

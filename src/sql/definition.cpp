@@ -1,0 +1,73 @@
+// pg_tviews_create, pg_tviews_drop, pg_tviews_announce.
+#include "bgw/launcher.h"
+#include "catalog/graph.h"
+#include "catalog/registration.h"
+#include "pg/extension.h"
+#include "pg/pg.h"
+#include "shmem/segment.h"
+#include "sql/query.h"
+
+namespace tviews::sql {
+namespace {
+
+// Splits "tv_post", "app.tv_post" and quoted forms; "post" alone means tv_post.
+void SplitTviewName(const char* text, const char** schema, const char** name) {
+  List* parts;
+  if (!SplitIdentifierString(pstrdup(text), '.', &parts) || parts == NIL || list_length(parts) > 2) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("invalid TVIEW name \"%s\"", text)));
+  }
+  *schema = list_length(parts) == 2 ? static_cast<const char*>(linitial(parts)) : nullptr;
+  *name = static_cast<const char*>(llast(parts));
+  if (strncmp(*name, "tv_", 3) != 0) {
+    *name = psprintf("tv_%s", *name);
+    if (strlen(*name) >= NAMEDATALEN) {
+      ereport(ERROR, (errcode(ERRCODE_NAME_TOO_LONG), errmsg("TVIEW name \"%s\" is too long", *name)));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tviews::sql
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(pg_tviews_create);
+Datum pg_tviews_create(PG_FUNCTION_ARGS) {
+  using namespace tviews;
+  shmem::RequireAttached();
+  catalog::NewTview definition = {};
+  sql::SplitTviewName(text_to_cstring(PG_GETARG_TEXT_PP(0)), &definition.schema, &definition.name);
+  definition.options = catalog::ParseOptions(PG_GETARG_DATUM(2));
+  definition.with_data = true;
+  sql::DefineByQuery(sql::AnalyseSelect(text_to_cstring(PG_GETARG_TEXT_PP(1))), &definition);
+  PG_RETURN_OID(catalog::CreateTview(definition, nullptr));
+}
+
+PG_FUNCTION_INFO_V1(pg_tviews_drop);
+Datum pg_tviews_drop(PG_FUNCTION_ARGS) {
+  using namespace tviews;
+  const char* name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+  const Oid table = catalog::TryResolveTview(name);
+  if (!OidIsValid(table) && PG_GETARG_BOOL(1)) {
+    ereport(NOTICE, (errmsg("TVIEW \"%s\" does not exist, skipping", name)));
+    PG_RETURN_VOID();
+  }
+  catalog::DropTview(OidIsValid(table) ? table : catalog::ResolveTview(name), PG_GETARG_BOOL(2));
+  PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(pg_tviews_resolve);
+Datum pg_tviews_resolve(PG_FUNCTION_ARGS) { PG_RETURN_OID(tviews::catalog::ResolveTview(text_to_cstring(PG_GETARG_TEXT_PP(0)))); }
+
+// The last statement of the install script.
+PG_FUNCTION_INFO_V1(pg_tviews_announce);
+Datum pg_tviews_announce(PG_FUNCTION_ARGS) {
+  tviews::shmem::RequireAttached();
+  if (!superuser()) {
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be superuser to announce the extension")));
+  }
+  tviews::bgw::AnnounceAtCommit();
+  PG_RETURN_VOID();
+}
+
+}

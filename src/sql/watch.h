@@ -1,0 +1,30 @@
+// DDL on what TVIEWs read: what it touches is found before it runs, what follows from it is done after.
+#pragma once
+
+#include "pg/pg.h"
+
+namespace tviews::sql {
+
+struct Watched {
+  bool any;
+  Oid relation;    // altered, renamed or replaced
+  Oid other;       // the partition that is attached or detached, the child or parent of INHERIT
+  bool reshaped;   // values may have changed for every reader
+  bool widened;    // columns came or went: matters to whole-row references only
+  bool renamed;    // names moved: mapping queries have to be written again
+  bool triggers;   // triggers were enabled or disabled
+  bool indexed;
+  const char* old_column;  // RENAME COLUMN
+  const char* new_column;
+  List* parents;   // OIDs: relations that get a new child
+};
+
+// REQUIRES: the extension is in this database.  Ereports where a TVIEW forbids the command.
+Watched WatchBefore(Node* statement);
+void WatchAfter(Node* statement, const Watched& watched);
+
+// From the object-access hook: a function was replaced.
+void NoteFunction(Oid function);
+void ForgetNotedFunctions();
+
+}  // namespace tviews::sql
