@@ -73,7 +73,7 @@ build_and_install() {
 copy_tree() {
   tree=$scratch/tree
   rm -rf "$tree"
-  mkdir -p "$tree"
+  mkdir -p "$tree/test/expected"
   (cd "$top" && tar -cf - --exclude=__pycache__ $(ls -d README.md demo docs test scripts sql bench 2>/dev/null)) | tar -xf - -C "$tree" --no-same-owner
   chmod -R a+rX "$tree"
 }
