@@ -29,6 +29,8 @@ bool rows_unpushed = false;  // rows in the journal that the ring does not know
 bool rows_pushed = false;
 bool wake = false;
 
+bool last_commit_captured = false;
+
 unsigned char payload_buffer[core::kMaxPayload];
 
 void Reset() {
@@ -138,6 +140,7 @@ void OnTransaction(XactEvent event, void*) {
     case XACT_EVENT_COMMIT:
     case XACT_EVENT_PREPARE:
       WakeIfNeeded();
+      last_commit_captured = rows_pushed || rows_unpushed;
       Reset();
       break;
     case XACT_EVENT_ABORT:
@@ -191,7 +194,12 @@ void NoteWholeRelation(Oid relation) {
   NoteKey({core::kWholeRelation, {value, size}});
 }
 
-bool CapturedAnything() { return rows_pushed || rows_unpushed || (set != nullptr && core::KeysInSet(set) > 0); }
+bool CapturedAnything() {
+  if (!IsTransactionState()) {
+    return last_commit_captured;
+  }
+  return rows_pushed || rows_unpushed || (set != nullptr && core::KeysInSet(set) > 0);
+}
 
 core::ByteSpan TakeCaptured() {
   StringInfoData taken;

@@ -16,7 +16,8 @@ void NoteKey(core::DirtyKey key);
 // TRUNCATE, or anything else that touched the whole relation.
 void NoteWholeRelation(Oid relation);
 
-// True when this transaction captured anything (so far, or already written to the journal).
+// True when this transaction captured anything (so far, or already written to the journal).  While a commit releases its resources:
+// whether the transaction did.
 bool CapturedAnything();
 
 // Takes what was captured so far out of the transaction set, as a payload in the current memory context (the worker's own writes

@@ -76,7 +76,7 @@ void DefineUserSettings() {
 void DefineDebugSettings() {
   DefineBool("pg_tviews.debug_drop_pushes", "Treats the ring as full, for tests.", nullptr, &debug_drop_pushes, false, PGC_SIGHUP, GUC_NOT_IN_SAMPLE);
   DefineInt("pg_tviews.debug_transaction_keys", "Sets the number of keys a transaction keeps before it writes to the journal early, for tests.", nullptr,
-            &debug_transaction_keys, 65536, 1, 10000000, PGC_USERSET, GUC_NOT_IN_SAMPLE);
+            &debug_transaction_keys, 65536, 0, 10000000, PGC_USERSET, GUC_NOT_IN_SAMPLE);
   DefineInt("pg_tviews.debug_journal_switch_kb", "Sets the size at which the journal moves to its next table, for tests.", nullptr, &debug_journal_switch_kb,
             4096, 8, 1024 * 1024, PGC_SIGHUP, GUC_NOT_IN_SAMPLE | GUC_UNIT_KB);
   DefineBool("pg_tviews.debug_waitpoints", "Makes processes stop at named places while a session holds them, for tests.", nullptr, &debug_waitpoints, false,
