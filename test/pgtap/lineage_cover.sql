@@ -1,0 +1,250 @@
+-- Lineage is exact: after random changes, every key whose view row really changed is among the keys that the OLD and NEW values
+-- lead to in the new state.  A missed key is a lost update, so this runs over many shapes, with few values that collide often.
+\set ON_ERROR_STOP on
+\set QUIET on
+BEGIN;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS pg_tviews;
+CREATE SCHEMA cover;
+SET search_path = cover, public;
+SET client_min_messages = warning;
+
+-- u v w: plain tables; p: partitioned; n: NOT NULL columns; q: quoted names, with a dropped column in front.
+CREATE TABLE u (id int PRIMARY KEY, x int, y int, z int, t text);
+CREATE TABLE v (id int PRIMARY KEY, x int, y int, z int, t text);
+CREATE TABLE w (id bigint PRIMARY KEY, x bigint, y int, z int, t varchar(5));
+CREATE TABLE p (id int PRIMARY KEY, x int, y int, z int, t text) PARTITION BY HASH (id);
+CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE p1 (t text, z int, y int, x int, id int NOT NULL);
+ALTER TABLE p ATTACH PARTITION p1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE n (id int PRIMARY KEY, x int NOT NULL, y int NOT NULL, z int, t text);
+CREATE TABLE "Q t" (gone int, id int PRIMARY KEY, x int, y int, z int, t text);
+ALTER TABLE "Q t" DROP COLUMN gone;
+CREATE INDEX ON v (x);
+CREATE INDEX ON w (y);
+
+CREATE TABLE changed_row (relation oid, old jsonb, new jsonb);
+CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO cover.changed_row VALUES (tg_argv[0]::regclass, CASE WHEN tg_op <> 'INSERT' THEN to_jsonb(old) END, CASE WHEN tg_op <> 'DELETE' THEN to_jsonb(new) END);
+  RETURN NULL;
+END $$;
+DO $$
+DECLARE r regclass;
+BEGIN
+  FOREACH r IN ARRAY ARRAY['u', 'v', 'w', 'p', 'n', '"Q t"']::regclass[] LOOP
+    EXECUTE format('CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION note_change(%L)', r, 'cover.' || r);
+  END LOOP;
+END $$;
+
+-- A small value, NULL now and then.
+CREATE FUNCTION dice(allow_null boolean) RETURNS int LANGUAGE sql VOLATILE AS
+  $$ SELECT CASE WHEN allow_null AND random() < 0.15 THEN NULL ELSE 1 + floor(random() * 5)::int END $$;
+
+CREATE FUNCTION change_something() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  t text := (ARRAY['u', 'v', 'w', 'p', 'n', '"Q t"'])[1 + floor(random() * 6)];
+  nullable boolean := t <> 'n';
+  c text := (ARRAY['x', 'y', 'z', 't'])[1 + floor(random() * 4)];
+BEGIN
+  CASE floor(random() * 6)::int
+    WHEN 0 THEN EXECUTE format('DELETE FROM %s WHERE id = %s', t, cover.dice(false));
+    WHEN 1, 2 THEN EXECUTE format('INSERT INTO %s VALUES (%s, %L, %L, %L, %L) ON CONFLICT DO NOTHING', t, cover.dice(false) + 3 * (random() > 0.7)::int,
+                               cover.dice(nullable), cover.dice(nullable), cover.dice(true), cover.dice(true));
+    WHEN 3 THEN EXECUTE format('UPDATE %s SET id = %s WHERE id = %s AND NOT EXISTS (SELECT FROM %1$s WHERE id = %2$s)', t, cover.dice(false), cover.dice(false));
+    ELSE EXECUTE format('UPDATE %s SET %I = %L WHERE %s = %s', t, c, cover.dice(nullable), (ARRAY['id', 'x', 'y'])[1 + floor(random() * 3)], cover.dice(false));
+  END CASE;
+END $$;
+
+-- The keys that the noted changes lead to, by the lineage of the view.
+CREATE FUNCTION affected(view regclass, paths jsonb) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+  path record;
+  captured text[];
+  type text;
+BEGIN
+  FOR path IN SELECT * FROM jsonb_to_recordset(paths) AS r(base_table oid, capture_columns text[], kind text, used_columns text[], mapping_query text) LOOP
+    CONTINUE WHEN path.kind = 'full';
+    SELECT array_agg(DISTINCT i.value) INTO captured FROM cover.changed_row r,
+      LATERAL (VALUES (r.old ->> path.capture_columns[1]), (r.new ->> path.capture_columns[1])) i(value)
+      WHERE r.relation = path.base_table AND i.value IS NOT NULL
+        AND (r.old IS NULL OR r.new IS NULL OR (path.used_columns IS NULL AND r.old IS DISTINCT FROM r.new)
+             OR EXISTS (SELECT FROM unnest(path.used_columns) c WHERE r.old -> c IS DISTINCT FROM r.new -> c));
+    CONTINUE WHEN captured IS NULL;
+    IF path.kind = 'key' THEN
+      RETURN QUERY SELECT unnest(captured);
+    ELSE
+      SELECT format_type(a.atttypid, NULL) INTO type FROM pg_attribute a WHERE a.attrelid = path.base_table AND a.attname = path.capture_columns[1];
+      RETURN QUERY EXECUTE format('SELECT k::text FROM (%s) q(k)', replace(path.mapping_query, '$1', format('%L::%s[]', captured, type)));
+    END IF;
+  END LOOP;
+END $$;
+
+-- The view's rows by key, as text.
+CREATE FUNCTION contents(view regclass, key text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE result jsonb;
+BEGIN
+  EXECUTE format('SELECT coalesce(jsonb_object_agg(k, rows), ''{}'') FROM (SELECT %I::text AS k, array_agg(r::text ORDER BY r::text) AS rows '
+                 'FROM %s r WHERE %1$I IS NOT NULL GROUP BY 1) s', key, view) INTO result;
+  RETURN result;
+END $$;
+
+-- Walks at random and compares.  `missed` is NULL when no changed key was missed; `checked` counts the changed keys.
+CREATE FUNCTION misses(view regclass, key text, rounds int, OUT missed text, OUT checked int, OUT superfluous int) LANGUAGE plpgsql AS $$
+DECLARE
+  paths jsonb;
+  full_tables oid[];
+  before jsonb;
+  after jsonb;
+  changed text[];
+  found text[];
+BEGIN
+  SELECT jsonb_agg(to_jsonb(d) || jsonb_build_object('base_table', d.base_table::oid)) INTO paths FROM pg_tviews_derive(view, ARRAY[key], true) d;
+  full_tables := ARRAY(SELECT (e ->> 'base_table')::oid FROM jsonb_array_elements(paths) e WHERE e ->> 'kind' = 'full');
+  checked := 0;
+  superfluous := 0;
+  after := cover.contents(view, key);
+  FOR round IN 1 .. rounds LOOP
+    before := after;
+    DELETE FROM cover.changed_row;
+    FOR i IN 1 .. 1 + floor(random() * 3) LOOP
+      PERFORM cover.change_something();
+    END LOOP;
+    after := cover.contents(view, key);
+    CONTINUE WHEN EXISTS (SELECT FROM cover.changed_row WHERE relation = ANY (full_tables));
+    changed := ARRAY(SELECT coalesce(b.key, a.key) FROM jsonb_each(before) b FULL JOIN jsonb_each(after) a ON a.key = b.key WHERE a.value IS DISTINCT FROM b.value);
+    found := ARRAY(SELECT DISTINCT k FROM cover.affected(view, paths) k);
+    checked := checked + cardinality(changed);
+    superfluous := superfluous + (SELECT count(*) FROM unnest(found) f(k) WHERE k <> ALL (changed));
+    IF NOT changed <@ found THEN
+      missed := format('round %s: of keys %s only %s were reached from %s', round, changed, found, (SELECT json_agg(c) FROM cover.changed_row c));
+      RETURN;
+    END IF;
+  END LOOP;
+END $$;
+
+SELECT setseed(0.17);
+SELECT count(change_something()) FROM generate_series(1, 150) \g /dev/null
+CREATE TABLE shape (number int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE, query text, key text DEFAULT 'k', has_full boolean DEFAULT false);
+INSERT INTO shape (name, query, has_full) VALUES
+  ('one table', 'SELECT id AS k, x, t FROM u WHERE y > 1', false),
+  ('inner join', 'SELECT u.id AS k, v.t FROM u JOIN v ON v.id = u.x', false),
+  ('inner join keyed by the other side', 'SELECT v.id AS k, u.t, v.x FROM u JOIN v ON v.id = u.x', false),
+  ('left join', 'SELECT u.id AS k, v.t FROM u LEFT JOIN v ON v.id = u.x', false),
+  ('left join, WHERE makes it inner', 'SELECT u.id AS k, v.t FROM u LEFT JOIN v ON v.id = u.x WHERE v.y = u.z', false),
+  ('left join, ON compares preserved relations', 'SELECT u.id AS k, v.t, w.t AS wt FROM (u LEFT JOIN v ON true) LEFT JOIN w ON u.x = v.x AND w.id = u.y', true),
+  ('right join', 'SELECT u.id AS k, v.t FROM v RIGHT JOIN u ON v.id = u.x', false),
+  ('nested outer joins', 'SELECT u.id AS k, v.t, w.t AS wt FROM u LEFT JOIN (v LEFT JOIN w ON w.id = v.x) ON v.y = u.x', false),
+  ('inner join below the nullable side', 'SELECT u.id AS k, v.t, w.t AS wt FROM u LEFT JOIN (v JOIN w ON w.id = v.x) ON v.y = u.x', false),
+  ('ON between two nullable relations', 'SELECT u.id AS k, v.t, w.t AS wt FROM u LEFT JOIN (v CROSS JOIN w) ON v.y = u.x AND w.y = v.x', false),
+  ('outer join keyed by the nullable side', 'SELECT v.id AS k, u.t, v.t AS vt FROM u LEFT JOIN v ON v.id = u.x', true),
+  ('full join', 'SELECT u.id AS k, v.t, v.id FROM u FULL JOIN v ON v.id = u.x', false),
+  ('full join using', 'SELECT id AS k, u.t, v.t AS vt FROM u FULL JOIN v USING (id)', false),
+  ('three-way full join using', 'SELECT id AS k, u.t, v.t AS vt, n.t AS nt FROM u FULL JOIN v USING (id) FULL JOIN n USING (id)', false),
+  ('full join using, grouped', 'SELECT x AS k, count(u.t), max(v.t) FROM u FULL JOIN v USING (x) GROUP BY x', false),
+  ('left join to a merged column', 'SELECT id AS k, u.t, v.t AS vt, n.t AS nt FROM (u FULL JOIN v USING (id)) LEFT JOIN (SELECT x, t FROM n) n ON n.x = id', false),
+  ('full join under a left join', 'SELECT n.id AS k, s.* FROM n LEFT JOIN (SELECT u.t, v.t AS vt, u.x AS ux, v.x AS vx FROM u FULL JOIN v ON u.y = v.y) s ON s.ux = n.x', false),
+  ('a row of the other full-join side must not lead back', 'SELECT w.id AS k, u.t, v.t AS vt FROM u FULL JOIN (v JOIN w ON w.x = v.x) ON u.y = v.y AND u.z = w.z', false),
+  ('same table twice', 'SELECT u.id AS k, a.t, b.t AS bt FROM u JOIN v a ON a.id = u.x LEFT JOIN v b ON b.id = u.y', false),
+  ('self join', 'SELECT a.id AS k, b.t FROM u a LEFT JOIN u b ON b.id = a.x', false),
+  ('junction', 'SELECT u.id AS k, array_agg(w.t ORDER BY w.t) FROM u LEFT JOIN v ON v.x = u.id LEFT JOIN w ON w.id = v.y GROUP BY u.id', false),
+  ('chain of four', 'SELECT u.id AS k, p.t FROM u JOIN v ON v.id = u.x JOIN w ON w.id = v.x JOIN p ON p.id = w.y', false),
+  ('mixed integer widths', 'SELECT u.id AS k, w.t, p.t AS pt FROM u JOIN w ON w.id = u.x JOIN p ON p.x = w.id', false),
+  ('a bigint leads to an int key', 'SELECT u.id AS k, w.y FROM u LEFT JOIN w ON w.x = u.id', false),
+  ('text against varchar', 'SELECT u.id AS k, w.id AS wid FROM u LEFT JOIN w ON w.t = u.t', false),
+  ('a varchar key', 'SELECT w.t AS k, count(*), max(u.id) FROM w JOIN u ON u.t = w.t GROUP BY w.t', false),
+  ('a text key', 'SELECT u.t AS k, count(*), max(w.id) FROM u LEFT JOIN w ON w.t = u.t GROUP BY u.t', false),
+  ('a merged text key', 'SELECT t AS k, count(*), max(u.id), max(v.id) AS mv FROM u FULL JOIN v USING (t) GROUP BY t', false),
+  ('partitioned, columns in another order', 'SELECT p.id AS k, v.t, p.z FROM p LEFT JOIN v ON v.x = p.x', false),
+  ('quoted name, dropped column', 'SELECT q.id AS k, v.t, q.z FROM "Q t" q LEFT JOIN v ON v.x = q.x', false),
+  ('scalar sub-select', 'SELECT u.id AS k, (SELECT max(v.t) FROM v WHERE v.x = u.id) FROM u', false),
+  ('scalar sub-select over a join', 'SELECT u.id AS k, (SELECT count(*) FROM v JOIN w ON w.id = v.y WHERE v.x = u.y) FROM u', false),
+  ('scalar sub-select with LIMIT', 'SELECT u.id AS k, (SELECT v.t FROM v WHERE v.x = u.id ORDER BY v.y, v.id LIMIT 1) FROM u', false),
+  ('LIMIT in a level below the correlation', 'SELECT u.id AS k, (SELECT max(s.t) FROM (SELECT * FROM v ORDER BY y, id LIMIT 3) s WHERE s.x = u.id) FROM u', true),
+  ('correlation two levels down', 'SELECT u.id AS k, (SELECT max(s.t) FROM (SELECT v.t FROM v WHERE v.x = u.id ORDER BY y, id LIMIT 2) s) FROM u', false),
+  ('correlation in the ON of an outer join, nullable', 'SELECT u.id AS k, (SELECT count(w.id) FROM v LEFT JOIN w ON w.y = u.x WHERE v.x = u.y) FROM u', false),
+  ('correlation in the ON of an outer join, preserved', 'SELECT u.id AS k, (SELECT count(*) FROM v LEFT JOIN w ON v.y = u.x AND w.y = u.x) FROM u', true),
+  ('EXISTS', 'SELECT u.id AS k, u.t FROM u WHERE EXISTS (SELECT FROM v WHERE v.x = u.y AND v.z > 1)', false),
+  ('NOT EXISTS', 'SELECT u.id AS k, u.t FROM u WHERE NOT EXISTS (SELECT FROM v WHERE v.x = u.y AND v.z > 1)', false),
+  ('EXISTS in EXISTS', 'SELECT u.id AS k, u.t FROM u WHERE EXISTS (SELECT FROM v WHERE v.x = u.y AND EXISTS (SELECT FROM w WHERE w.y = v.y))', false),
+  ('inner EXISTS correlated to the outermost', 'SELECT u.id AS k, u.t FROM u WHERE EXISTS (SELECT FROM v WHERE v.x = u.y AND NOT EXISTS (SELECT FROM w WHERE w.y = u.z))', false),
+  ('IN', 'SELECT u.id AS k, u.t FROM u WHERE u.x IN (SELECT v.y FROM v WHERE v.z > 1)', false),
+  ('IN below OR', 'SELECT u.id AS k, u.t FROM u WHERE u.z = 2 OR u.x IN (SELECT v.y FROM v WHERE v.z > 1)', false),
+  ('IN with LIMIT', 'SELECT u.id AS k, u.t FROM u WHERE u.x IN (SELECT v.y FROM v ORDER BY v.id LIMIT 3)', true),
+  ('IN as a value', 'SELECT u.id AS k, u.x IN (SELECT v.y FROM v) FROM u', true),
+  ('IN as a value, never NULL', 'SELECT n.id AS k, n.x IN (SELECT m.y FROM n m WHERE m.z > 1) FROM n', false),
+  ('NOT IN', 'SELECT u.id AS k, u.t FROM u WHERE u.x NOT IN (SELECT v.y FROM v WHERE v.z > 1)', true),
+  ('NOT IN, never NULL', 'SELECT n.id AS k, n.t FROM n WHERE n.x NOT IN (SELECT m.y FROM n m WHERE m.z > 1)', false),
+  ('NOT IN, made nullable by an outer join', 'SELECT u.id AS k, u.t FROM u LEFT JOIN n ON n.x = u.y WHERE n.y NOT IN (SELECT m.y FROM n m WHERE m.z > 3)', true),
+  ('row IN', 'SELECT u.id AS k, u.t FROM u WHERE (u.x, u.z > 2) IN (SELECT v.y, v.z > 2 FROM v)', false),
+  ('ALL', 'SELECT u.id AS k, u.x > ALL (SELECT v.y FROM v WHERE v.x = u.z) FROM u', false),
+  ('ARRAY', 'SELECT u.id AS k, ARRAY(SELECT v.t FROM v WHERE v.x = u.id ORDER BY v.id) FROM u', false),
+  ('IN in the ON of an outer join', 'SELECT u.id AS k, v.t FROM u LEFT JOIN v ON v.x = u.x AND v.y IN (SELECT w.y FROM w)', false),
+  ('EXISTS in the ON of a full join', 'SELECT u.id AS k, v.t FROM u FULL JOIN v ON v.x = u.x AND EXISTS (SELECT FROM w WHERE w.y = v.y)', false),
+  ('LATERAL', 'SELECT u.id AS k, l.* FROM u LEFT JOIN LATERAL (SELECT count(*) AS c, max(v.t) AS m FROM v WHERE v.x = u.y) l ON true', false),
+  ('LATERAL with LIMIT', 'SELECT u.id AS k, l.* FROM u LEFT JOIN LATERAL (SELECT v.t, w.t AS wt FROM v LEFT JOIN w ON w.id = v.y WHERE v.x = u.y ORDER BY v.id, w.id LIMIT 2) l ON true', false),
+  ('LATERAL column is an outer column', 'SELECT u.id AS k, l.t, w.t AS wt FROM u JOIN LATERAL (SELECT u.x AS ux, v.t FROM v WHERE v.y = u.y) l ON true LEFT JOIN w ON w.y = l.ux', false),
+  ('grouped sub-select', 'SELECT u.id AS k, s.* FROM u LEFT JOIN (SELECT x, count(*) AS c, max(t) AS m FROM v GROUP BY x) s ON s.x = u.id', false),
+  ('grouped sub-select over a join', 'SELECT u.id AS k, s.c FROM u JOIN (SELECT v.x, count(w.id) AS c FROM v LEFT JOIN w ON w.y = v.y GROUP BY v.x) s ON s.x = u.y', false),
+  ('grouped by the primary key', 'SELECT u.id AS k, s.x, s.c FROM u LEFT JOIN (SELECT v.id, v.x, count(w.id) AS c FROM v LEFT JOIN w ON w.y = v.id GROUP BY v.id) s ON s.x = u.id', false),
+  ('HAVING', 'SELECT u.id AS k, s.c FROM u LEFT JOIN (SELECT x, count(*) AS c FROM v GROUP BY x HAVING count(*) > 1) s ON s.x = u.x', false),
+  ('DISTINCT', 'SELECT u.id AS k, s.* FROM u LEFT JOIN (SELECT DISTINCT x, y FROM v) s ON s.y = u.x', false),
+  ('DISTINCT ON the joined column', 'SELECT u.id AS k, s.* FROM u LEFT JOIN (SELECT DISTINCT ON (x) x, y, t FROM v ORDER BY x, y DESC, id) s ON s.x = u.id', false),
+  ('DISTINCT ON another column', 'SELECT u.id AS k, s.* FROM u LEFT JOIN (SELECT DISTINCT ON (x) x, y, t FROM v ORDER BY x, z DESC, id) s ON s.y = u.id', true),
+  ('window over the joined column', 'SELECT u.id AS k, s.* FROM u LEFT JOIN (SELECT x, id, rank() OVER (PARTITION BY x ORDER BY y, id) AS r FROM v) s ON s.x = u.id', false),
+  ('window over another column', 'SELECT u.id AS k, s.* FROM u LEFT JOIN (SELECT x, id, rank() OVER (PARTITION BY y ORDER BY z, id) AS r FROM v) s ON s.x = u.id', true),
+  ('window in the top level', 'SELECT x AS k, id, sum(z) OVER (PARTITION BY x ORDER BY id) FROM v', false),
+  ('GROUPING SETS', 'SELECT u.id AS k, s.* FROM u LEFT JOIN (SELECT x, y, count(*) AS c FROM v GROUP BY ROLLUP (x, y)) s ON s.x = u.id', true),
+  ('CTE', 'WITH s AS (SELECT x, count(*) AS c FROM v GROUP BY x) SELECT u.id AS k, s.c FROM u LEFT JOIN s ON s.x = u.id', false),
+  ('CTE read twice', 'WITH s AS (SELECT x, y, count(*) AS c FROM v GROUP BY x, y) SELECT u.id AS k, a.c, b.c AS bc FROM u LEFT JOIN s a ON a.x = u.id LEFT JOIN s b ON b.y = u.y', false),
+  ('materialized CTE in a sub-select', 'SELECT u.id AS k, (WITH s AS MATERIALIZED (SELECT v.t, v.y FROM v WHERE v.x = u.x) SELECT max(s.t) FROM s JOIN w ON w.y = s.y) FROM u', false),
+  ('CTE read from a sub-select', 'WITH s AS (SELECT v.x, v.y, v.t FROM v) SELECT u.id AS k, (SELECT max(s.t) FROM s WHERE s.x = u.id) FROM u', false),
+  ('recursive CTE', 'WITH RECURSIVE s AS (SELECT id, x FROM v WHERE y = 1 UNION SELECT v.id, v.x FROM v JOIN s ON v.id = s.x) SELECT u.id AS k, s.x FROM u LEFT JOIN s ON s.id = u.id', true),
+  ('sub-select that limits a join with the key inside', 'SELECT s.k, w.t FROM (SELECT u.id AS k, v.y FROM u JOIN v ON v.x = u.x) s LEFT JOIN w ON w.y = s.y', false),
+  ('comma join and WHERE', 'SELECT u.id AS k, v.t, w.t AS wt FROM u, v, w WHERE v.x = u.id AND w.y = v.id AND u.z > 1', false),
+  ('no equality', 'SELECT u.id AS k, v.t FROM u JOIN v ON v.x < u.x', true),
+  ('OR', 'SELECT u.id AS k, v.t FROM u JOIN v ON v.x = u.x OR v.y = u.y', true),
+  ('IS NOT DISTINCT FROM', 'SELECT u.id AS k, v.t FROM u JOIN v ON v.x IS NOT DISTINCT FROM u.x', true),
+  ('uncorrelated sub-select', 'SELECT u.id AS k, (SELECT max(v.t) FROM v) FROM u', true),
+  ('cross join', 'SELECT u.id AS k, v.t FROM u CROSS JOIN v', true),
+  ('UNION ALL', 'SELECT id AS k, t FROM u WHERE z > 2 UNION ALL SELECT v.x, p.t FROM v JOIN p ON p.id = v.y', false),
+  ('UNION', 'SELECT n.id AS k, s.t FROM n LEFT JOIN (SELECT x, t FROM u UNION SELECT y, t FROM v) s ON s.x = n.x', false),
+  ('INTERSECT', 'SELECT n.id AS k, s.x FROM n LEFT JOIN (SELECT x, y FROM u INTERSECT SELECT y, x FROM v) s ON s.x = n.x', false),
+  ('EXCEPT', 'SELECT n.id AS k, s.x FROM n LEFT JOIN (SELECT x, y FROM u EXCEPT ALL SELECT y, x FROM v) s ON s.x = n.x', false),
+  ('LIMIT above UNION ALL', 'SELECT n.id AS k, s.x FROM n LEFT JOIN (SELECT x, id FROM u UNION ALL SELECT y, id FROM v ORDER BY 1, 2 LIMIT 3) s ON s.x = n.x', true),
+  ('join to a column of a UNION ALL key', 'SELECT s.k, p.t FROM (SELECT id AS k FROM u UNION ALL SELECT x FROM v) s LEFT JOIN p ON p.x = s.k', false),
+  ('aggregate of an outer column', 'SELECT u.x AS k, (SELECT count(*) FROM v WHERE v.x = u.x AND v.y > count(u.id)) FROM u GROUP BY u.x', false),
+  ('whole row', 'SELECT u.id AS k, v FROM u LEFT JOIN v ON v.id = u.x', false),
+  ('count without columns', 'SELECT u.id AS k, (SELECT count(*) FROM v WHERE v.x = u.x) FROM u', false),
+  ('join alias', 'SELECT j.id AS k, j.vt FROM (u JOIN (SELECT id AS vid, t AS vt FROM v) s ON s.vid = u.x) j(id)', false),
+  ('natural join', 'SELECT id AS k, x, t FROM u NATURAL JOIN (SELECT id, z FROM v) s', false),
+  ('VALUES and functions', 'SELECT u.id AS k, g, c FROM u CROSS JOIN generate_series(1, 2) g CROSS JOIN (VALUES (1), (2)) a(c) LEFT JOIN v ON v.id = g + u.x WHERE v.x = u.z OR v.x IS NULL', true);
+
+-- Views in views: a grouped one, one with a filter, and an outer join over both.
+CREATE VIEW inner_grouped AS SELECT v.x, count(*) AS c, max(w.t) AS m FROM v LEFT JOIN w ON w.y = v.id GROUP BY v.x;
+CREATE VIEW inner_filtered AS SELECT p.id, p.x, p.t, g.c FROM p LEFT JOIN inner_grouped g ON g.x = p.y WHERE p.z > 1;
+INSERT INTO shape (name, query) VALUES
+  ('views in views', 'SELECT u.id AS k, f.t, f.c FROM u LEFT JOIN inner_filtered f ON f.x = u.id'),
+  ('view joined to itself', 'SELECT a.id AS k, b.t, b.c FROM inner_filtered a LEFT JOIN inner_filtered b ON b.id = a.x');
+
+SELECT plan((3 * count(*))::int) FROM shape;
+DO $$
+DECLARE s record;
+BEGIN
+  FOR s IN SELECT number, query FROM shape LOOP
+    EXECUTE format('CREATE VIEW shape_%s AS %s', s.number, s.query);
+  END LOOP;
+END $$;
+CREATE FUNCTION check_shape(name text, number int, key text, has_full boolean) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+  result record;
+BEGIN
+  SELECT * INTO result FROM cover.misses(format('cover.shape_%s', number)::regclass, key, 120);
+  RETURN NEXT is(result.missed, NULL, name || ': no changed key is missed');
+  RETURN NEXT ok(result.checked > 0, name || ': keys did change');
+  RETURN NEXT is(EXISTS (SELECT FROM pg_tviews_derive(format('cover.shape_%s', number)::regclass, ARRAY[key], true) WHERE kind = 'full'), has_full,
+                 name || CASE WHEN has_full THEN ': has no path' ELSE ': every table has a path' END);
+END $$;
+SELECT check_shape(name, number, key, has_full) FROM shape ORDER BY number;
+SELECT * FROM finish();
+ROLLBACK;
