@@ -1,10 +1,163 @@
-// Waiting until committed changes are applied.
+// Waiting until committed changes are applied: by the worker's answer here, by looking at the journal on a standby.
 #include "bgw/wait.h"
 
-namespace tviews::bgw {
+#include "capture/journal.h"
+#include "capture/transaction_set.h"
+#include "pg/extension.h"
+#include "refresh/deferred.h"
+#include "shmem/database.h"
+#include "shmem/segment.h"
 
-bool WaitApplied(int64 timeout_ms) { elog(ERROR, "not built yet"); }
-bool WaitAppliedFor(FullTransactionId xid, int64 timeout_ms) { elog(ERROR, "not built yet"); }
-void InstallSynchronousWait() {}
+namespace tviews::bgw {
+namespace {
+
+constexpr long kSliceMs = 100;        // how often a waiter looks up from its sleep
+constexpr long kStandbyPollMs = 20;
+
+// Time runs out at `end`; DT_NOEND: never.
+TimestampTz EndOf(int64 timeout_ms) {
+  return timeout_ms < 0 ? DT_NOEND : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+}
+
+// Milliseconds to sleep, at most `slice`; 0 when time has run out.
+long NextSlice(TimestampTz end, long slice) {
+  return end == DT_NOEND ? slice : Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end), slice);
+}
+
+void Nap(long ms) {
+  WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, PG_WAIT_EXTENSION);
+  ResetLatch(MyLatch);
+  CHECK_FOR_INTERRUPTS();
+}
+
+// Does this session hold what the worker waits for?  Then waiting for the worker would never end.
+void RefuseOwnLock(const shmem::Database* slot) {
+  if (static_cast<shmem::WorkerState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32*>(&slot->worker_state))) != shmem::WorkerState::kWaitingForLock ||
+      slot->worker_pid == 0) {
+    return;
+  }
+  ArrayType* blockers = DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(slot->worker_pid)));
+  const int count = ArrayGetNItems(ARR_NDIM(blockers), ARR_DIMS(blockers));
+  const auto* pids = reinterpret_cast<const int32*>(ARR_DATA_PTR(blockers));
+  for (int i = 0; i < count; ++i) {
+    if (pids[i] == MyProcPid) {
+      ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("the refresh worker waits for a lock that this session holds"),
+                      errhint("Commit or roll back before you wait.")));
+    }
+  }
+}
+
+// Sleeps until the worker has answered `ticket`.  Looks for the slot again and again: the worker may be starting.
+bool WaitForTicket(TimestampTz end) {
+  shmem::Database* slot = nullptr;
+  uint64 ticket = 0;
+  bool answered = false;
+  long slice;
+  while (!answered && (slice = NextSlice(end, kSliceMs)) > 0) {
+    if (slot == nullptr || slot != shmem::MyDatabaseSlot()) {
+      slot = shmem::MyDatabaseSlot();
+      if (slot == nullptr) {
+        Nap(Min(slice, 10L));
+        continue;
+      }
+      ticket = pg_atomic_add_fetch_u64(&slot->wait_requested, 1);
+      shmem::WakeWorker(slot);
+      ConditionVariablePrepareToSleep(&slot->applied);
+    }
+    answered = pg_atomic_read_u64(&slot->wait_completed) >= ticket;
+    if (!answered && ConditionVariableTimedSleep(&slot->applied, slice, PG_WAIT_EXTENSION)) {
+      RefuseOwnLock(slot);
+      shmem::WakeWorker(slot);  // it may have been away when it was woken first
+    }
+  }
+  ConditionVariableCancelSleep();
+  return answered;
+}
+
+// Is everything of `xid` (0: everything replayed so far) applied, as far as a snapshot taken now tells?
+bool IsAppliedHere(uint64 xid) {
+  PushActiveSnapshot(GetLatestSnapshot());
+  bool applied = true;
+  if (xid != 0) {
+    const FullTransactionId full = FullTransactionIdFromU64(xid);
+    applied = FullTransactionIdPrecedes(full, ReadNextFullTransactionId()) && !XidInMVCCSnapshot(XidFromFullTransactionId(full), GetActiveSnapshot());
+  }
+  if (applied && !capture::JournalHolds(xid)) {
+    int64 blocking = 0, parked = 0;
+    refresh::CountDeferred(&blocking, &parked);
+    applied = blocking == 0;
+  } else {
+    applied = false;
+  }
+  PopActiveSnapshot();
+  return applied;
+}
+
+bool WaitByLooking(uint64 xid, TimestampTz end) {
+  long slice;
+  while (!IsAppliedHere(xid)) {
+    if ((slice = NextSlice(end, kStandbyPollMs)) <= 0) {
+      return false;
+    }
+    Nap(slice);
+  }
+  return true;
+}
+
+// Is it older than what the commit log still knows?  Then it ended long ago.
+bool IsAncient(FullTransactionId xid) {
+  const uint64 next = U64FromFullTransactionId(ReadNextFullTransactionId());
+  return U64FromFullTransactionId(xid) + 0x7fffffff < next || !TransactionIdIsNormal(XidFromFullTransactionId(xid)) ||
+         TransactionIdPrecedes(XidFromFullTransactionId(xid), TransactionXmin) ;
+}
+
+void RequireExtension() {
+  shmem::RequireAttached();
+  (void)pg::ExtensionSchema();
+}
+
+}  // namespace
+
+bool WaitApplied(int64 timeout_ms) {
+  RequireExtension();
+  const TimestampTz end = EndOf(timeout_ms);
+  if (RecoveryInProgress()) {
+    return WaitByLooking(0, end);
+  }
+  if (capture::CapturedAnything()) {
+    ereport(NOTICE, (errmsg("changes of the current transaction are not waited for: they are applied after it commits")));
+  }
+  return WaitForTicket(end);
+}
+
+bool WaitAppliedFor(FullTransactionId xid, int64 timeout_ms) {
+  RequireExtension();
+  const TimestampTz end = EndOf(timeout_ms);
+  const uint64 full = U64FromFullTransactionId(xid);
+  if (RecoveryInProgress()) {
+    return WaitByLooking(full, end);
+  }
+  if (!FullTransactionIdPrecedes(xid, ReadNextFullTransactionId())) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("transaction ID %llu is in the future", static_cast<unsigned long long>(full))));
+  }
+  const TransactionId short_xid = XidFromFullTransactionId(xid);
+  if (!IsAncient(xid)) {
+    if (TransactionIdIsCurrentTransactionId(short_xid)) {
+      ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("cannot wait for the current transaction"),
+                      errhint("Its changes are applied after it commits: wait after COMMIT.")));
+    }
+    long slice;
+    while (TransactionIdIsInProgress(short_xid)) {
+      if ((slice = NextSlice(end, kStandbyPollMs)) <= 0) {
+        return false;
+      }
+      Nap(slice);
+    }
+    if (!TransactionIdDidCommit(short_xid)) {
+      return true;
+    }
+  }
+  return WaitForTicket(end);
+}
 
 }  // namespace tviews::bgw

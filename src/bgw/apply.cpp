@@ -1,0 +1,358 @@
+// Level by level: dirty keys to affected keys, refresh, and what the refresh itself changed for the levels above.
+#include "bgw/batch.h"
+#include "capture/transaction_set.h"
+#include "core/record.h"
+#include "pg/extension.h"
+#include "refresh/deferred.h"
+#include "refresh/isolate.h"
+
+namespace tviews::bgw {
+namespace {
+
+// More keys than this are deferred as the whole TVIEW.
+constexpr size_t kMostDeferredKeys = 10000;
+
+struct Failure {
+  char sqlstate[6];
+  char message[256];
+};
+
+// A key that the refresh of a TVIEW could not apply.  Noted during the refresh, written after it, outside of its subtransactions.
+struct DeferNote {
+  core::ByteSpan key;
+  const char *reason, *sqlstate, *message;
+  DeferNote* next;
+};
+
+struct DeferNotes {
+  DeferNote* first;
+  MemoryContext context;
+};
+
+core::ByteSpan CopySpan(core::ByteSpan span) {
+  unsigned char* data = static_cast<unsigned char*>(palloc(span.size + 1));
+  if (span.size > 0) {
+    memcpy(data, span.data, span.size);
+  }
+  return {data, span.size};
+}
+
+void NoteDeferred(void* context, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message) {
+  auto* notes = static_cast<DeferNotes*>(context);
+  const MemoryContext caller = MemoryContextSwitchTo(notes->context);
+  auto* note = static_cast<DeferNote*>(palloc(sizeof(DeferNote)));
+  *note = {CopySpan(key), pstrdup(reason), sqlstate == nullptr ? nullptr : pstrdup(sqlstate), message == nullptr ? nullptr : pstrdup(message),
+           notes->first};
+  notes->first = note;
+  MemoryContextSwitchTo(caller);
+}
+
+void SetState(Batch* batch, int t, catalog::State state) {
+  catalog::Tview* tview = &batch->worker->indexed.graph->tviews[t];
+  Oid types[] = {OIDOID, CHAROID};
+  Datum values[] = {ObjectIdGetDatum(tview->table), CharGetDatum(static_cast<char>(state))};
+  if (SPI_connect() != SPI_OK_CONNECT ||
+      SPI_execute_with_args(psprintf("UPDATE %s.pg_tview_catalog SET state = $2 WHERE tview = $1 AND state <> $2", pg::ExtensionSchema()), 2,
+                            types, values, nullptr, false, 0) != SPI_OK_UPDATE) {
+    elog(ERROR, "could not set the state of TVIEW \"%s\"", tview->entity);
+  }
+  SPI_finish();
+  tview->state = state;
+}
+
+void DeferWhole(Batch* batch, int t, const char* reason, const Failure* failure) {
+  refresh::DeferKey(&batch->worker->indexed.graph->tviews[t], {nullptr, 0}, reason, failure == nullptr ? nullptr : failure->sqlstate,
+                    failure == nullptr ? nullptr : failure->message);
+  batch->deferred_rows = true;
+}
+
+void DeferAll(Batch* batch, int t, const char* reason) {
+  const core::KeySets* affected = batch->worker->affected;
+  const size_t count = core::KeyCount(affected, t);
+  if (batch->whole[t] || count > kMostDeferredKeys) {
+    DeferWhole(batch, t, reason, nullptr);
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    refresh::DeferKey(&batch->worker->indexed.graph->tviews[t], core::KeyAt(affected, t, i), reason, nullptr, nullptr);
+  }
+  batch->deferred_rows = true;
+}
+
+bool MustRetry(int sqlerrcode) {
+  return sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE || sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
+         sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || sqlerrcode == ERRCODE_QUERY_CANCELED || sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
+         sqlerrcode == ERRCODE_OUT_OF_MEMORY;
+}
+
+// MapKeys in a subtransaction: a mapping that raises degrades its own TVIEW, not the batch.
+bool MapIsolated(Batch* batch, int t, const catalog::CapturePoint* point, const catalog::Mapping* mapping, Failure* failure) {
+  Worker* worker = batch->worker;
+  const MemoryContext caller = CurrentMemoryContext;
+  const ResourceOwner owner = CurrentResourceOwner;
+  volatile bool mapped = false;
+  BeginInternalSubTransaction(nullptr);
+  MemoryContextSwitchTo(caller);
+  // The error of one TVIEW's expression must not stop the others.
+  PG_TRY();
+  {
+    refresh::MapKeys(&worker->indexed.graph->tviews[t], point, mapping, worker->dirty, worker->affected, t);
+    ReleaseCurrentSubTransaction();
+    mapped = true;
+  }
+  PG_CATCH();
+  {
+    MemoryContextSwitchTo(caller);
+    ErrorData* error = CopyErrorData();
+    if (MustRetry(error->sqlerrcode)) {
+      PG_RE_THROW();
+    }
+    FlushErrorState();
+    RollbackAndReleaseCurrentSubTransaction();
+    strlcpy(failure->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(failure->sqlstate));
+    strlcpy(failure->message, error->message == nullptr ? "" : error->message, sizeof(failure->message));
+    FreeErrorData(error);
+  }
+  PG_END_TRY();
+  MemoryContextSwitchTo(caller);
+  CurrentResourceOwner = owner;
+  return mapped;
+}
+
+// From the dirty keys of this batch to the affected keys of TVIEW t.
+bool MapAll(Batch* batch, int t, Failure* failure) {
+  Worker* worker = batch->worker;
+  const IndexedGraph& indexed = worker->indexed;
+  for (int i = indexed.mapping_first[t]; i < indexed.mapping_first[t + 1] && !batch->whole[t]; ++i) {
+    const catalog::Mapping* mapping = &indexed.graph->mappings[indexed.mapping_order[i]];
+    if (core::KeyCount(worker->dirty, mapping->point) == 0) {
+      continue;
+    }
+    if (mapping->kind == catalog::MappingKind::kFull) {
+      batch->whole[t] = true;
+    } else if (!MapIsolated(batch, t, catalog::FindPoint(indexed.graph, mapping->point), mapping, failure)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+shmem::RefreshEntry* NewEntry(Batch* batch, int t) {
+  const catalog::Tview& tview = batch->worker->indexed.graph->tviews[t];
+  if (batch->entry_count == batch->entry_room) {
+    batch->entry_room = Max(16, batch->entry_room * 2);
+    const Size bytes = sizeof(shmem::RefreshEntry) * batch->entry_room;
+    const Size message_bytes = sizeof(batch->messages[0]) * batch->entry_room;
+    const Size since_bytes = sizeof(TimestampTz) * batch->entry_room;
+    const bool fresh = batch->entries == nullptr;
+    batch->entries = static_cast<shmem::RefreshEntry*>(fresh ? palloc(bytes) : repalloc(batch->entries, bytes));
+    batch->messages = static_cast<char(*)[256]>(fresh ? palloc(message_bytes) : repalloc(batch->messages, message_bytes));
+    batch->entry_since = static_cast<TimestampTz*>(fresh ? palloc(since_bytes) : repalloc(batch->entry_since, since_bytes));
+  }
+  batch->messages[batch->entry_count][0] = '\0';
+  batch->entry_since[batch->entry_count] = batch->since[t];
+  shmem::RefreshEntry* entry = &batch->entries[batch->entry_count++];
+  memset(entry, 0, sizeof(*entry));
+  entry->database = MyDatabaseId;
+  entry->tview = tview.table;
+  strlcpy(entry->entity, tview.entity, sizeof(entry->entity));
+  entry->batch_id = batch->id;
+  return entry;
+}
+
+void Degrade(Batch* batch, int t, const Failure& failure) {
+  const catalog::Tview& tview = batch->worker->indexed.graph->tviews[t];
+  if (tview.state != catalog::State::kDegraded) {
+    ereport(LOG, (errmsg("pg_tviews: TVIEW %s is degraded: %s", quote_qualified_identifier(tview.schema, tview.entity), failure.message),
+                  errdetail("SQLSTATE %s; it is tried again as a whole.", failure.sqlstate)));
+    SetState(batch, t, catalog::State::kDegraded);
+  }
+  DeferWhole(batch, t, "failed", &failure);
+}
+
+// After a refresh: forgets the deferred rows of what is applied, writes those of what is not.
+void SettleDeferred(Batch* batch, int t, const DeferNotes& notes) {
+  Worker* worker = batch->worker;
+  const catalog::Tview* tview = &worker->indexed.graph->tviews[t];
+  if (batch->deferred_rows && batch->whole[t]) {
+    refresh::ForgetDeferred(tview, worker->affected, t, true);
+  } else if (batch->deferred_rows) {
+    // A key that failed again keeps its row and its number of attempts.
+    core::ClearKeySets(worker->scratch);
+    for (const DeferNote* note = notes.first; note != nullptr; note = note->next) {
+      CheckMemory(core::AddKey(worker->scratch, 0, note->key, nullptr));
+    }
+    for (size_t i = 0; i < core::KeyCount(worker->affected, t); ++i) {
+      const core::ByteSpan key = core::KeyAt(worker->affected, t, i);
+      if (!core::HasKey(worker->scratch, 0, key)) {
+        CheckMemory(core::AddKey(worker->scratch, 1, key, nullptr));
+      }
+    }
+    refresh::ForgetDeferred(tview, worker->scratch, 1, false);
+  }
+  for (const DeferNote* note = notes.first; note != nullptr; note = note->next) {
+    refresh::DeferKey(tview, note->key, note->reason, note->sqlstate, note->message);
+    batch->deferred_rows = true;
+  }
+}
+
+void RefreshOne(Batch* batch, int t) {
+  Worker* worker = batch->worker;
+  catalog::Tview* tview = &worker->indexed.graph->tviews[t];
+  shmem::RefreshEntry* entry = NewEntry(batch, t);
+  DeferNotes notes{nullptr, CurrentMemoryContext};
+  instr_time start, duration;
+  INSTR_TIME_SET_CURRENT(start);
+  const refresh::IsolatedResult isolated = refresh::RefreshIsolated(tview, worker->affected, t, batch->whole[t], NoteDeferred, &notes);
+  INSTR_TIME_SET_CURRENT(duration);
+  INSTR_TIME_SUBTRACT(duration, start);
+  entry->duration_ms = INSTR_TIME_GET_MILLISEC(duration);
+  entry->keys = isolated.result.keys;
+  entry->inserted = isolated.result.inserted;
+  entry->updated = isolated.result.updated;
+  entry->deleted = isolated.result.deleted;
+  entry->unchanged = isolated.result.unchanged;
+  strlcpy(entry->form, refresh::FormName(isolated.result.form), sizeof(entry->form));
+  strlcpy(entry->sqlstate, isolated.sqlstate, sizeof(entry->sqlstate));
+  strlcpy(batch->messages[batch->entry_count - 1], isolated.message, sizeof(batch->messages[0]));
+  switch (isolated.verdict) {
+    case refresh::Verdict::kApplied:
+      SettleDeferred(batch, t, notes);
+      if (batch->whole[t] && tview->state != catalog::State::kFresh) {
+        SetState(batch, t, catalog::State::kFresh);
+      }
+      return;
+    case refresh::Verdict::kDegraded: {
+      Failure failure;
+      strlcpy(failure.sqlstate, isolated.sqlstate, sizeof(failure.sqlstate));
+      strlcpy(failure.message, isolated.message, sizeof(failure.message));
+      Degrade(batch, t, failure);
+      return;
+    }
+    case refresh::Verdict::kRetry:
+      ereport(ERROR, (errcode(MAKE_SQLSTATE(isolated.sqlstate[0], isolated.sqlstate[1], isolated.sqlstate[2], isolated.sqlstate[3], isolated.sqlstate[4])),
+                      errmsg("%s", isolated.message), errcontext("refresh of TVIEW \"%s\"", tview->entity)));
+  }
+}
+
+// Keys of a TVIEW that is not fresh: its whole-TVIEW row covers them, or they are kept.
+void KeepForLater(Batch* batch, int t) {
+  const catalog::Tview& tview = batch->worker->indexed.graph->tviews[t];
+  if (tview.state == catalog::State::kPaused) {
+    DeferAll(batch, t, "paused");
+  } else if (!batch->deferred_rows || !IsDeferredWhole(tview.table)) {
+    DeferWhole(batch, t, "refreshing", nullptr);
+  }
+}
+
+void RefreshTview(Batch* batch, int t) {
+  Worker* worker = batch->worker;
+  const catalog::Tview& tview = worker->indexed.graph->tviews[t];
+  if (batch->excluded[t]) {
+    if (batch->whole[t] || !batch->deferred_rows || !IsDeferredWhole(tview.table)) {
+      DeferWhole(batch, t, "locked", nullptr);
+    }
+    return;
+  }
+  Failure failure;
+  if (tview.state != catalog::State::kFresh && tview.state != catalog::State::kPaused && !batch->whole[t]) {
+    // The mapping may be what fails.
+    KeepForLater(batch, t);
+    return;
+  }
+  if (!MapAll(batch, t, &failure)) {
+    shmem::RefreshEntry* entry = NewEntry(batch, t);
+    strlcpy(entry->sqlstate, failure.sqlstate, sizeof(entry->sqlstate));
+    strlcpy(batch->messages[batch->entry_count - 1], failure.message, sizeof(batch->messages[0]));
+    Degrade(batch, t, failure);
+    return;
+  }
+  if (!batch->whole[t] && core::KeyCount(worker->affected, t) == 0) {
+    return;
+  }
+  if (tview.state == catalog::State::kPaused) {
+    KeepForLater(batch, t);
+  } else if (tview.min_interval_ms > 0 && !batch->due[t] && !batch->whole[t] && RefreshedWithin(batch, tview)) {
+    DeferAll(batch, t, "coalesced");
+  } else {
+    RefreshOne(batch, t);
+    NoteRefreshed(batch, tview);
+  }
+}
+
+// Hands a key that this batch's own writes captured to the TVIEWs still to come, else to the journal.
+void Distribute(Batch* batch, int t, core::DirtyKey key) {
+  Worker* worker = batch->worker;
+  const catalog::Graph* graph = worker->indexed.graph;
+  if (key.point == core::kWholeRelation) {
+    CheckMemory(core::AddKey(worker->late, key.point, key.value, nullptr));
+    return;
+  }
+  const catalog::CapturePoint* point = catalog::FindPoint(graph, key.point);
+  if (point == nullptr) {
+    return;
+  }
+  bool joins = false, late = false;
+  for (int m = FirstMapping(graph, key.point); m < graph->mapping_count && graph->mappings[m].point == key.point; ++m) {
+    const catalog::Mapping& mapping = graph->mappings[m];
+    if (mapping.tview > t && batch->reached[mapping.tview]) {
+      joins = true;
+      if (batch->since[t] != 0 && (batch->since[mapping.tview] == 0 || batch->since[t] < batch->since[mapping.tview])) {
+        batch->since[mapping.tview] = batch->since[t];
+      }
+    } else if (mapping.tview != t || mapping.kind != catalog::MappingKind::kSelf) {
+      late = true;
+    }
+  }
+  if (joins) {
+    CheckMemory(core::AddKey(worker->dirty, key.point, key.value, nullptr));
+  }
+  if (late) {
+    CheckMemory(core::AddKey(worker->late, key.point, key.value, nullptr));
+  }
+}
+
+void TakeOwnChanges(Batch* batch, int t) {
+  if (!capture::CapturedAnything()) {
+    return;
+  }
+  const core::ByteSpan payload = capture::TakeCaptured();
+  size_t offset = 0;
+  core::DirtyKey key;
+  while (core::NextDirtyKey(payload, &offset, &key) == core::Next::kItem) {
+    Distribute(batch, t, key);
+  }
+  if (payload.data != nullptr) {
+    pfree(const_cast<unsigned char*>(payload.data));
+  }
+}
+
+void NoteLateKeys(Worker* worker) {
+  const size_t count = core::SetNumbers(worker->late, nullptr, 0);
+  if (count == 0) {
+    return;
+  }
+  uint32* numbers = static_cast<uint32*>(palloc(sizeof(uint32) * count));
+  core::SetNumbers(worker->late, numbers, count);
+  for (size_t n = 0; n < count; ++n) {
+    for (size_t i = 0; i < core::KeyCount(worker->late, numbers[n]); ++i) {
+      capture::NoteKey({numbers[n], core::KeyAt(worker->late, numbers[n], i)});
+    }
+  }
+}
+
+}  // namespace
+
+void ApplyLevels(Batch* batch) {
+  const int count = batch->worker->indexed.graph->tview_count;
+  for (int t = 0; t < count; ++t) {
+    CHECK_FOR_INTERRUPTS();
+    if (batch->reached[t]) {
+      RefreshTview(batch, t);
+      TakeOwnChanges(batch, t);
+    }
+  }
+  NoteLateKeys(batch->worker);
+}
+
+}  // namespace tviews::bgw

@@ -1,0 +1,136 @@
+// One batch in one transaction: drain, close over the graph, lock, snapshot S, drain again, apply, commit, publish.
+#include "bgw/batch.h"
+
+#include "capture/journal.h"
+#include "pg/settings.h"
+#include "pg/waitpoint.h"
+#include "refresh/deferred.h"
+#include "shmem/lwlock.h"
+
+namespace tviews::bgw {
+namespace {
+
+uint64 FullXid(TransactionId xid) {
+  const FullTransactionId next = ReadNextFullTransactionId();
+  const uint32 epoch = EpochFromFullTransactionId(next) - (xid > XidFromFullTransactionId(next) ? 1 : 0);
+  return U64FromFullTransactionId(FullTransactionIdFromEpochAndXid(epoch, xid));
+}
+
+void SetState(Worker* worker, shmem::WorkerState state) { pg_atomic_write_u32(&worker->slot->worker_state, static_cast<uint32>(state)); }
+
+// Pushes a fresh snapshot and makes the graph the one it sees.
+void TakeSnapshot(Worker* worker) {
+  const uint64 generation = pg_atomic_read_u64(&worker->slot->graph_generation);
+  PushCopiedSnapshot(GetLatestSnapshot());
+  EnsureGraph(worker, generation);
+}
+
+// Locks, then S, then what S sees; again while that reaches TVIEWs not locked yet.
+void LockAndSelect(Batch* batch) {
+  Worker* worker = batch->worker;
+  TakeSnapshot(worker);
+  Select(batch);
+  if (!batch->anything) {
+    return;
+  }
+  SetState(worker, shmem::WorkerState::kWorking);
+  RecheckAvoided(worker);
+  WantLocks(batch);
+  pg::Waitpoint("batch_before_locks");
+  while (TakeLocks(worker, &batch->locks)) {
+    pg::Waitpoint("batch_before_snapshot");
+    PopActiveSnapshot();
+    TakeSnapshot(worker);
+    pg::Waitpoint("batch_before_second_drain");
+    // A record enters the ring before its transaction can become visible: this drain brings every record of S.
+    Drain(worker);
+    Select(batch);
+    WantLocks(batch);
+  }
+}
+
+AppliedSnapshot DescribeSnapshot(Snapshot snapshot) {
+  AppliedSnapshot applied;
+  applied.xmin = FullXid(snapshot->xmin);
+  applied.xmax = snapshot->xcnt > 0 || snapshot->suboverflowed ? applied.xmin : FullXid(snapshot->xmax);
+  applied.at = 0;
+  return applied;
+}
+
+void DeleteConsumed(const Batch* batch) {
+  for (size_t i = 0; i < batch->consumed_count; ++i) {
+    CHECK_FOR_INTERRUPTS();
+    capture::DeleteJournalRow(batch->consumed[i]);
+  }
+}
+
+void Publish(Batch* batch, const AppliedSnapshot& applied, int64 parked) {
+  Worker* worker = batch->worker;
+  shmem::Database* slot = worker->slot;
+  TimestampTz oldest = 0;
+  if (batch->leftover || worker->rescan) {
+    for (size_t i = 0; i < core::PendingCount(worker->pending); ++i) {
+      const TimestampTz pushed_at = core::PendingAt(worker->pending, i).pushed_at;
+      oldest = oldest == 0 || (pushed_at != 0 && pushed_at < oldest) ? pushed_at : oldest;
+    }
+  }
+  pg_atomic_write_u32(&slot->parked_keys, static_cast<uint32>(parked));
+  shmem::ScopedLock lock(&slot->lock, LW_EXCLUSIVE);
+  if (oldest == 0 && core::RingBytesUsed(slot->ring) > 0) {
+    oldest = batch->began;  // pushed since the last drain, which came later
+  }
+  slot->oldest_unapplied = oldest;
+  slot->applied_xmin = applied.xmin;
+  slot->applied_xmax = applied.xmax;
+  slot->applied_at = applied.at;
+  if (batch->consumed_count > 0 || batch->entry_count > 0) {
+    ++slot->batches;
+    slot->last_batch_at = applied.at;
+    for (int i = 0; i < batch->entry_count; ++i) {
+      slot->keys += batch->entries[i].keys;
+    }
+  }
+}
+
+}  // namespace
+
+BatchOutcome RunBatch(Worker* worker) {
+  SetCurrentStatementStartTimestamp();
+  StartTransactionCommand();
+  MemoryContextReset(worker->batch_context);
+  MemoryContextSwitchTo(worker->batch_context);
+  Batch* batch = static_cast<Batch*>(palloc0(sizeof(Batch)));
+  batch->worker = worker;
+  batch->id = worker->batches + 1;
+  batch->began = GetCurrentTimestamp();
+  LockAndSelect(batch);
+  AppliedSnapshot applied = DescribeSnapshot(GetActiveSnapshot());
+  BatchOutcome outcome = {};
+  int64 parked = 0;
+  if (batch->anything) {
+    ApplyLevels(batch);
+    pg::Waitpoint("batch_applied");
+  }
+  DeleteConsumed(batch);
+  worker->next_due = DT_NOEND;
+  if (batch->deferred_rows) {
+    CommandCounterIncrement();
+    UpdateActiveSnapshotCommandId();
+    refresh::CountDeferred(&outcome.blocking, &parked);
+    worker->next_due = refresh::NextDue();
+  }
+  PopActiveSnapshot();
+  CommitTransactionCommand();
+  MemoryContextSwitchTo(worker->batch_context);
+  // Committed: only now is anything forgotten.
+  core::RemoveDone(worker->pending);
+  worker->batches = batch->id;
+  applied.at = GetCurrentTimestamp();
+  Publish(batch, applied, parked);
+  LogBatch(batch, applied);
+  outcome.leftover = batch->leftover;
+  outcome.waiting = batch->waiting;
+  return outcome;
+}
+
+}  // namespace tviews::bgw

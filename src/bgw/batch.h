@@ -1,0 +1,62 @@
+// One batch: what it takes from the pending records, which TVIEWs it reaches, what came of it.  Lives in Worker::batch_context.
+#pragma once
+
+#include "bgw/worker.h"
+#include "shmem/statistics.h"
+
+namespace tviews::bgw {
+
+struct Batch {
+  Worker* worker;
+  int64 id;
+  LockSet locks;
+  TimestampTz began;
+  bool deferred_rows;  // pg_tview_deferred is not empty, or gets rows from this batch
+
+  // Filled anew by each Select; arrays have one element per TVIEW of the graph, `point_since` one per capture point.
+  bool *reached, *whole, *due;
+  bool *excluded;              // reached, but a lock it needs is held by somebody for long: the TVIEW is deferred as a whole
+  TimestampTz *since;          // push time of the oldest record that reached the TVIEW; 0: unknown
+  TimestampTz *point_since;
+  core::JournalAddress* consumed;
+  size_t consumed_count, consumed_room;
+  bool leftover, anything;
+  uint32 waiting;
+
+  // What came of it, to be logged after commit.
+  shmem::RefreshEntry* entries;
+  char (*messages)[256];
+  TimestampTz* entry_since;
+  int entry_count, entry_room;
+};
+
+// select.cpp
+// Fills worker->dirty, worker->affected and the arrays from the records visible in the active snapshot and the deferred keys that
+// are due.  Marks consumed records as done in `pending`.  Ereports.
+void Select(Batch* batch);
+// Adds the locks that the reached TVIEWs need to batch->locks.
+void WantLocks(Batch* batch);
+// The first mapping of `point` in graph->mappings, which are sorted by it.
+int FirstMapping(const catalog::Graph* graph, core::PointId point);
+
+// apply.cpp
+// Refreshes the reached TVIEWs level by level under the active snapshot.  Ereports.
+void ApplyLevels(Batch* batch);
+
+// outcome.cpp
+// S as monitoring shows it.  While transactions were running in S, xmax is xmin: nothing is called visible that is not.
+struct AppliedSnapshot {
+  uint64 xmin, xmax;
+  TimestampTz at;
+};
+// Logs the refreshes of a batch that has committed.
+void LogBatch(const Batch* batch, const AppliedSnapshot& applied);
+// min_interval: when this TVIEW was last refreshed.
+bool RefreshedWithin(const Batch* batch, const catalog::Tview& tview);
+void NoteRefreshed(const Batch* batch, const catalog::Tview& tview);
+
+// Does pg_tview_deferred hold any row (for `tview`: its whole-TVIEW row) in the active snapshot?
+bool AnyDeferred();
+bool IsDeferredWhole(Oid tview);
+
+}  // namespace tviews::bgw

@@ -1,0 +1,153 @@
+// The locks of a batch: relations by OID, then TVIEW objects by OID, all before the snapshot.
+#include "bgw/worker.h"
+#include "pg/extension.h"
+#include "shmem/lwlock.h"
+
+extern "C" {
+#include "storage/lock.h"
+#if PG_VERSION_NUM < 170000
+#include "storage/sinvaladt.h"
+#endif
+}
+
+namespace tviews::bgw {
+namespace {
+
+int Compare(const void* a, const void* b) {
+  const auto* left = static_cast<const LockSet::Entry*>(a);
+  const auto* right = static_cast<const LockSet::Entry*>(b);
+  if (left->object != right->object) {
+    return left->object ? 1 : -1;
+  }
+  return left->oid < right->oid ? -1 : left->oid > right->oid;
+}
+
+void SetWaitingFor(Worker* worker, const char* what) {
+  shmem::ScopedLock lock(&worker->slot->lock, LW_EXCLUSIVE);
+  strlcpy(worker->slot->waiting_for, what, sizeof(worker->slot->waiting_for));
+}
+
+// Says in shared memory which lock is awaited, and who holds it.
+void AnnounceWait(Worker* worker, const LockSet::Entry& entry, const LOCKTAG* tag) {
+  char* name = get_rel_name(entry.oid);
+  char* schema = name == nullptr ? nullptr : get_namespace_name(get_rel_namespace(entry.oid));
+  char what[sizeof(worker->slot->waiting_for)];
+  int length = snprintf(what, sizeof(what), "%s %s", entry.object ? "TVIEW" : "relation",
+                        schema == nullptr ? psprintf("%u", entry.oid) : quote_qualified_identifier(schema, name));
+  int conflicts = 0;
+  VirtualTransactionId* holders = GetLockConflicts(tag, entry.mode, &conflicts);
+  if (conflicts > 0 && length < static_cast<int>(sizeof(what))) {
+#if PG_VERSION_NUM >= 170000
+    PGPROC* holder = ProcNumberGetProc(holders[0].procNumber);
+#else
+    PGPROC* holder = BackendIdGetProc(holders[0].backendId);
+#endif
+    if (holder != nullptr) {
+      snprintf(what + length, sizeof(what) - length, ", held by process %d", holder->pid);
+    }
+  }
+  SetWaitingFor(worker, what);
+  worker->lock_waited_for = entry.oid;
+  pg_atomic_write_u32(&worker->slot->worker_state, static_cast<uint32>(shmem::WorkerState::kWaitingForLock));
+}
+
+void TakeOne(Worker* worker, const LockSet::Entry& entry) {
+  LOCKTAG tag;
+  if (entry.object) {
+    SET_LOCKTAG_OBJECT(tag, MyDatabaseId, pg::TableOid(pg::Table::kTview), entry.oid, 0);
+  } else {
+    SET_LOCKTAG_RELATION(tag, MyDatabaseId, entry.oid);
+  }
+  LockAcquireResult got = LockAcquire(&tag, entry.mode, false, true);
+  if (got == LOCKACQUIRE_NOT_AVAIL) {
+    AnnounceWait(worker, entry, &tag);
+    got = LockAcquire(&tag, entry.mode, false, false);
+    SetWaitingFor(worker, "");
+    worker->lock_waited_for = InvalidOid;
+    pg_atomic_write_u32(&worker->slot->worker_state, static_cast<uint32>(shmem::WorkerState::kWorking));
+  }
+  if (got != LOCKACQUIRE_ALREADY_HELD) {
+    AcceptInvalidationMessages();
+  }
+}
+
+// A leaf may be rewritten or emptied by itself; its lock keeps that away from the batch's snapshot.
+void WantChildren(LockSet* locks) {
+  const int count = locks->count;
+  for (int i = 0; i < count; ++i) {
+    const LockSet::Entry entry = locks->entries[i];
+    if (entry.held || entry.object || !has_subclass(entry.oid)) {
+      continue;
+    }
+    ListCell* cell;
+    List* members = find_all_inheritors(entry.oid, NoLock, nullptr);
+    foreach (cell, members) {
+      Want(locks, lfirst_oid(cell), false, entry.mode);
+    }
+  }
+}
+
+}  // namespace
+
+void Want(LockSet* locks, Oid oid, bool object, LOCKMODE mode) {
+  for (int i = 0; i < locks->count; ++i) {
+    LockSet::Entry* entry = &locks->entries[i];
+    if (entry->oid == oid && entry->object == object) {
+      if (mode > entry->mode) {
+        entry->mode = mode;
+        entry->held = false;
+      }
+      return;
+    }
+  }
+  if (locks->count == locks->room) {
+    locks->room = Max(32, locks->room * 2);
+    const Size bytes = sizeof(LockSet::Entry) * locks->room;
+    locks->entries = static_cast<LockSet::Entry*>(locks->entries == nullptr ? palloc(bytes) : repalloc(locks->entries, bytes));
+  }
+  locks->entries[locks->count++] = {oid, object, mode, false};
+}
+
+bool TakeLocks(Worker* worker, LockSet* locks) {
+  WantChildren(locks);
+  qsort(locks->entries, locks->count, sizeof(LockSet::Entry), Compare);
+  bool took = false;
+  for (int i = 0; i < locks->count; ++i) {
+    LockSet::Entry* entry = &locks->entries[i];
+    if (!entry->held) {
+      TakeOne(worker, *entry);
+      entry->held = took = true;
+    }
+  }
+  return took;
+}
+
+void NoteLockMissed(Worker* worker) {
+  const Oid missed = worker->lock_waited_for;
+  worker->lock_waited_for = InvalidOid;
+  SetWaitingFor(worker, "");
+  if (!OidIsValid(missed)) {
+    return;
+  }
+  worker->lock_misses = missed == worker->lock_missed ? worker->lock_misses + 1 : 1;
+  worker->lock_missed = missed;
+  if (worker->lock_misses >= 3 && worker->avoid_count < static_cast<int>(lengthof(worker->avoid))) {
+    worker->avoid[worker->avoid_count++] = missed;
+    worker->lock_misses = 0;
+  }
+}
+
+void RecheckAvoided(Worker* worker) {
+  int kept = 0;
+  for (int i = 0; i < worker->avoid_count; ++i) {
+    // ROW EXCLUSIVE stands for the weaker mode too: what conflicts with ACCESS SHARE conflicts with it.
+    if (ConditionalLockRelationOid(worker->avoid[i], RowExclusiveLock)) {
+      UnlockRelationOid(worker->avoid[i], RowExclusiveLock);
+    } else {
+      worker->avoid[kept++] = worker->avoid[i];
+    }
+  }
+  worker->avoid_count = kept;
+}
+
+}  // namespace tviews::bgw

@@ -1,0 +1,102 @@
+// Records on their way in: from the ring, from a scan of the journal, and what became of their transactions.
+#include "bgw/worker.h"
+#include "capture/journal.h"
+
+extern "C" {
+#include "access/xlogutils.h"
+}
+
+namespace tviews::bgw {
+namespace {
+
+void Add(Worker* worker, const core::PendingRecord& record) {
+  switch (core::AddPendingRecord(worker->pending, record)) {
+    case core::AddPending::kAdded:
+    case core::AddPending::kKnown:
+      return;
+    case core::AddPending::kFull:
+    case core::AddPending::kOutOfMemory:
+      worker->rescan = true;  // the journal still has it
+      return;
+  }
+}
+
+struct ScanContext {
+  Worker* worker;
+  TimestampTz now;
+};
+
+void AddScanned(void* context, uint64 xid, core::JournalAddress address, core::ByteSpan payload) {
+  auto* scan = static_cast<ScanContext*>(context);
+  Add(scan->worker, {xid, scan->now, address, payload});
+}
+
+// Has the commit log forgotten this transaction?  Then it ended long ago, and only committed rows are still in the journal.
+bool IsBeyondCommitLog(TransactionId xid) {
+#if PG_VERSION_NUM >= 170000
+  TransamVariablesData* variables = TransamVariables;
+#else
+  VariableCache variables = ShmemVariableCache;
+#endif
+  LWLockAcquire(XactTruncationLock, LW_SHARED);
+  const TransactionId oldest = variables->oldestClogXid;
+  LWLockRelease(XactTruncationLock);
+  return TransactionIdPrecedes(xid, oldest);
+}
+
+bool IsBeyondWraparound(uint64 full_xid) {
+  return full_xid + 0x7fffffff < U64FromFullTransactionId(ReadNextFullTransactionId());
+}
+
+}  // namespace
+
+void Drain(Worker* worker) {
+  for (;;) {
+    uint32 records = 0;
+    const size_t size = shmem::DrainFromRing(worker->slot, worker->drain_buffer, kDrainRoom, &records);
+    if (size == 0) {
+      return;
+    }
+    size_t offset = 0;
+    core::DrainedRecord drained;
+    while (core::NextDrained(worker->drain_buffer, size, &offset, &drained)) {
+      Add(worker, {drained.record.xid, drained.record.pushed_at, drained.record.address, drained.payload});
+    }
+  }
+}
+
+void Scan(Worker* worker) {
+  ScanContext context{worker, GetCurrentTimestamp()};
+  worker->rescan = false;
+  capture::ScanJournal(AddScanned, &context);
+}
+
+RecordStatus StatusOf(uint64 full_xid, Snapshot snapshot) {
+  const TransactionId xid = XidFromFullTransactionId(FullTransactionIdFromU64(full_xid));
+  if (!TransactionIdIsNormal(xid) || IsBeyondWraparound(full_xid)) {
+    return RecordStatus::kReady;
+  }
+  if (snapshot != nullptr ? XidInMVCCSnapshot(xid, snapshot) : TransactionIdIsInProgress(xid)) {
+    return RecordStatus::kWaiting;
+  }
+  if (IsBeyondCommitLog(xid) || TransactionIdDidCommit(xid)) {
+    return RecordStatus::kReady;
+  }
+  // Not running, not committed: aborted, or committing right now and not yet in the commit log as far as `snapshot` knows.
+  return TransactionIdIsInProgress(xid) ? RecordStatus::kWaiting : RecordStatus::kGone;
+}
+
+bool AnyFinished(const Worker* worker) {
+  const size_t count = core::PendingCount(worker->pending);
+  uint64 last = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const uint64 xid = core::PendingAt(worker->pending, i).xid;
+    if (xid != last && StatusOf(xid, nullptr) != RecordStatus::kWaiting) {
+      return true;
+    }
+    last = xid;
+  }
+  return false;
+}
+
+}  // namespace tviews::bgw

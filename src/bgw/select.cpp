@@ -1,0 +1,227 @@
+// What a batch consumes: the ready records up to batch_size keys, the deferred keys that are due, and the TVIEWs they reach.
+#include "bgw/batch.h"
+#include "capture/journal.h"
+#include "core/record.h"
+#include "pg/extension.h"
+#include "pg/settings.h"
+#include "refresh/deferred.h"
+
+namespace tviews::bgw {
+namespace {
+
+template <typename T>
+T* NewArray(int count) {
+  return static_cast<T*>(palloc0(sizeof(T) * (count + 1)));
+}
+
+void Earlier(TimestampTz* since, TimestampTz time) {
+  if (time != 0 && (*since == 0 || time < *since)) {
+    *since = time;
+  }
+}
+
+void AddWholeRelation(Batch* batch, core::ByteSpan value, TimestampTz pushed_at) {
+  const catalog::Graph* graph = batch->worker->indexed.graph;
+  core::ByteSpan field;
+  size_t offset = 0;
+  Oid relation;
+  if (core::NextField(value, &offset, &field) != core::Next::kItem || field.size != sizeof(relation)) {
+    return;
+  }
+  memcpy(&relation, field.data, sizeof(relation));
+  for (int i = 0; i < graph->reads_count; ++i) {
+    if (graph->reads[i].relation == relation) {
+      batch->reached[graph->reads[i].tview] = batch->whole[graph->reads[i].tview] = true;
+      Earlier(&batch->since[graph->reads[i].tview], pushed_at);
+    }
+  }
+  for (int t = 0; t < graph->tview_count; ++t) {
+    if (graph->tviews[t].table == relation) {
+      batch->reached[t] = batch->whole[t] = true;
+      Earlier(&batch->since[t], pushed_at);
+    }
+  }
+}
+
+void AddPayload(Batch* batch, core::ByteSpan payload, TimestampTz pushed_at) {
+  Worker* worker = batch->worker;
+  const catalog::Graph* graph = worker->indexed.graph;
+  size_t offset = 0;
+  core::DirtyKey key;
+  core::Next next;
+  while ((next = core::NextDirtyKey(payload, &offset, &key)) == core::Next::kItem) {
+    if (key.point == core::kWholeRelation) {
+      AddWholeRelation(batch, key.value, pushed_at);
+      continue;
+    }
+    const catalog::CapturePoint* point = catalog::FindPoint(graph, key.point);
+    if (point == nullptr) {
+      continue;  // of a TVIEW that was dropped or registered again; registration reconciles
+    }
+    CheckMemory(core::AddKey(worker->dirty, key.point, key.value, nullptr));
+    Earlier(&batch->point_since[point - graph->points], pushed_at);
+  }
+  if (next == core::Next::kMalformed) {
+    ereport(LOG, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("pg_tviews: a journal row is malformed, the rest of it is ignored"),
+                  errhint("Run SELECT pg_tviews_refresh_all().")));
+  }
+}
+
+void Consume(Batch* batch, const core::PendingRecord& record) {
+  Worker* worker = batch->worker;
+  if (batch->consumed_count == batch->consumed_room) {
+    batch->consumed_room = Max(256, batch->consumed_room * 2);
+    const Size bytes = sizeof(core::JournalAddress) * batch->consumed_room;
+    batch->consumed = static_cast<core::JournalAddress*>(batch->consumed == nullptr ? palloc(bytes) : repalloc_huge(batch->consumed, bytes));
+  }
+  core::ByteSpan payload = record.payload;
+  if (payload.size == 0) {
+    const MemoryContext caller = MemoryContextSwitchTo(worker->record_context);
+    const bool found = capture::ReadJournalRow(record.address, record.xid, &payload);
+    if (found) {
+      AddPayload(batch, payload, record.pushed_at);
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(worker->record_context);
+    if (!found) {
+      return;
+    }
+  } else {
+    AddPayload(batch, payload, record.pushed_at);
+  }
+  batch->consumed[batch->consumed_count++] = record.address;
+}
+
+// Which TVIEWs the dirty keys reach, and the readers of those.
+void Close(Batch* batch) {
+  const Worker* worker = batch->worker;
+  const IndexedGraph& indexed = worker->indexed;
+  const catalog::Graph* graph = indexed.graph;
+  for (int p = 0; p < graph->point_count; ++p) {
+    if (batch->point_since[p] == 0 && core::KeyCount(worker->dirty, graph->points[p].id) == 0) {
+      continue;
+    }
+    const core::PointId point = graph->points[p].id;
+    for (int m = FirstMapping(graph, point); m < graph->mapping_count && graph->mappings[m].point == point; ++m) {
+      batch->reached[graph->mappings[m].tview] = true;
+      Earlier(&batch->since[graph->mappings[m].tview], batch->point_since[p]);
+    }
+  }
+  for (int t = 0; t < graph->tview_count; ++t) {
+    batch->due[t] = core::KeyCount(worker->affected, t) > 0;
+    batch->reached[t] = batch->reached[t] || batch->due[t] || batch->whole[t];
+    for (int r = indexed.reads_first[t]; r < indexed.reads_first[t + 1] && !batch->reached[t]; ++r) {
+      const int read = graph->reads[indexed.reads_order[r]].read_tview;
+      batch->reached[t] = read >= 0 && batch->reached[read];
+    }
+    batch->anything = batch->anything || batch->reached[t];
+  }
+}
+
+void SelectRecords(Batch* batch, Snapshot snapshot) {
+  Worker* worker = batch->worker;
+  core::UnmarkAll(worker->pending);
+  const size_t count = core::PendingCount(worker->pending);
+  uint64 last_xid = 0;
+  RecordStatus status = RecordStatus::kGone;
+  for (size_t i = 0; i < count; ++i) {
+    const core::PendingRecord record = core::PendingAt(worker->pending, i);
+    if (i == 0 || record.xid != last_xid) {
+      status = StatusOf(record.xid, snapshot);
+      last_xid = record.xid;
+    }
+    if (status == RecordStatus::kWaiting) {
+      ++batch->waiting;
+    } else if (status == RecordStatus::kGone) {
+      core::MarkDone(worker->pending, i);
+    } else if (core::TotalKeys(worker->dirty) >= pg::batch_size) {
+      batch->leftover = true;
+    } else {
+      Consume(batch, record);
+      core::MarkDone(worker->pending, i);
+    }
+  }
+}
+
+bool IsAvoided(const Worker* worker, Oid oid) {
+  for (int i = 0; i < worker->avoid_count; ++i) {
+    if (worker->avoid[i] == oid) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool NeedsAvoided(const Batch* batch, int t) {
+  const Worker* worker = batch->worker;
+  const IndexedGraph& indexed = worker->indexed;
+  const catalog::Tview& tview = indexed.graph->tviews[t];
+  if (worker->avoid_count == 0) {
+    return false;
+  }
+  bool needs = IsAvoided(worker, tview.table) || IsAvoided(worker, tview.view);
+  for (int r = indexed.reads_first[t]; r < indexed.reads_first[t + 1] && !needs; ++r) {
+    needs = IsAvoided(worker, indexed.graph->reads[indexed.reads_order[r]].relation);
+  }
+  return needs;
+}
+
+}  // namespace
+
+int FirstMapping(const catalog::Graph* graph, core::PointId point) {
+  int low = 0, high = graph->mapping_count;
+  while (low < high) {
+    const int middle = (low + high) / 2;
+    if (graph->mappings[middle].point < point) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+void Select(Batch* batch) {
+  Worker* worker = batch->worker;
+  const catalog::Graph* graph = worker->indexed.graph;
+  core::ClearKeySets(worker->dirty);
+  core::ClearKeySets(worker->affected);
+  core::ClearKeySets(worker->late);
+  batch->reached = NewArray<bool>(graph->tview_count);
+  batch->whole = NewArray<bool>(graph->tview_count);
+  batch->due = NewArray<bool>(graph->tview_count);
+  batch->excluded = NewArray<bool>(graph->tview_count);
+  batch->since = NewArray<TimestampTz>(graph->tview_count);
+  batch->point_since = NewArray<TimestampTz>(graph->point_count);
+  batch->consumed_count = 0;
+  batch->leftover = batch->anything = false;
+  batch->waiting = 0;
+  batch->deferred_rows = AnyDeferred();
+  SelectRecords(batch, GetActiveSnapshot());
+  if (batch->deferred_rows) {
+    refresh::CollectDue(graph, GetCurrentTimestamp(), worker->affected, batch->whole);
+  }
+  Close(batch);
+}
+
+void WantLocks(Batch* batch) {
+  const IndexedGraph& indexed = batch->worker->indexed;
+  for (int t = 0; t < indexed.graph->tview_count; ++t) {
+    if (!batch->reached[t]) {
+      continue;
+    }
+    batch->excluded[t] = NeedsAvoided(batch, t);
+    if (batch->excluded[t]) {
+      continue;
+    }
+    const catalog::Tview& tview = indexed.graph->tviews[t];
+    for (int r = indexed.reads_first[t]; r < indexed.reads_first[t + 1]; ++r) {
+      Want(&batch->locks, indexed.graph->reads[indexed.reads_order[r]].relation, false, AccessShareLock);
+    }
+    Want(&batch->locks, tview.view, false, AccessShareLock);
+    Want(&batch->locks, tview.table, false, RowExclusiveLock);
+    Want(&batch->locks, tview.table, true, ExclusiveLock);
+  }
+}
+
+}  // namespace tviews::bgw

@@ -1,0 +1,82 @@
+// pg_tviews.synchronous: COMMIT itself waits, after all locks are gone, never undoing the commit.
+#include "bgw/wait.h"
+#include "bgw/worker.h"
+#include "capture/transaction_set.h"
+#include "pg/settings.h"
+#include "shmem/database.h"
+#include "shmem/segment.h"
+
+namespace tviews::bgw {
+namespace {
+
+constexpr long kSliceMs = 50;  // how soon a cancel is noticed
+bool must_wait = false;
+
+// Installed after capture's callback and so called before it: what was captured is still known.
+void AtTransactionEnd(XactEvent event, void* arg) {
+  must_wait = event == XACT_EVENT_COMMIT && pg::synchronous && !AmRefreshWorker() && shmem::Attached() && capture::CapturedAnything();
+}
+
+// Interrupts are held here, as in SyncRepWaitForLSN: the two that end a wait are polled.
+bool IsInterrupted() {
+  if (ProcDiePending) {
+    ereport(WARNING, (errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("ending the wait for the refresh and the connection due to administrator command"),
+                      errdetail("The transaction has committed; its changes are applied later.")));
+    whereToSendOutput = DestNone;
+    return true;
+  }
+  if (QueryCancelPending) {
+    QueryCancelPending = false;
+    ereport(WARNING, (errcode(ERRCODE_QUERY_CANCELED), errmsg("ending the wait for the refresh due to user request"),
+                      errdetail("The transaction has committed; its changes are applied later.")));
+    return true;
+  }
+  return false;
+}
+
+void Wait() {
+  shmem::Database* slot = shmem::MyDatabaseSlot();
+  const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pg::synchronous_timeout_ms);
+  if (slot != nullptr) {
+    const uint64 ticket = pg_atomic_add_fetch_u64(&slot->wait_requested, 1);
+    shmem::WakeWorker(slot);
+    ConditionVariablePrepareToSleep(&slot->applied);
+    bool applied;
+    long left;
+    while (!(applied = pg_atomic_read_u64(&slot->wait_completed) >= ticket) && (left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)) > 0) {
+      if (ConditionVariableTimedSleep(&slot->applied, Min(left, kSliceMs), PG_WAIT_EXTENSION)) {
+        shmem::WakeWorker(slot);
+      }
+      if (IsInterrupted()) {
+        ConditionVariableCancelSleep();
+        return;
+      }
+    }
+    ConditionVariableCancelSleep();
+    if (applied) {
+      return;
+    }
+  }
+  ereport(WARNING, (errmsg("the changes of this transaction are committed but not yet applied to every TVIEW"),
+                    errdetail(slot == nullptr ? "This database has no refresh worker." : "pg_tviews.synchronous_timeout has passed."),
+                    errhint("See pg_tviews_workers.")));
+}
+
+void AfterRelease(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void* arg) {
+  if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !isTopLevel || !must_wait) {
+    return;
+  }
+  must_wait = false;
+  if (isCommit) {
+    Wait();
+  }
+}
+
+}  // namespace
+
+void InstallSynchronousWait() {
+  RegisterXactCallback(AtTransactionEnd, nullptr);
+  RegisterResourceReleaseCallback(AfterRelease, nullptr);
+}
+
+}  // namespace tviews::bgw

@@ -1,0 +1,110 @@
+// The refresh worker's own state, shared by the files that make it up.
+#pragma once
+
+#include "catalog/graph.h"
+#include "core/key_sets.h"
+#include "core/pending.h"
+#include "pg/pg.h"
+#include "shmem/database.h"
+
+namespace tviews::bgw {
+
+// The graph with the indexes that a batch walks; lives in Worker::graph_context.
+struct IndexedGraph {
+  catalog::Graph* graph;
+  uint64 generation;
+  // Mappings and reads grouped by TVIEW: those of TVIEW t are order[first[t]] .. order[first[t + 1] - 1].
+  int *mapping_first, *mapping_order;
+  int *reads_first, *reads_order;
+};
+
+struct Worker {
+  shmem::Database* slot;
+  core::Pending* pending;
+  core::KeySets* dirty;     // set number = capture point
+  core::KeySets* affected;  // set number = index of the TVIEW in the graph
+  core::KeySets* late;      // captured by this batch, for TVIEWs it has already passed; set number = capture point
+  core::KeySets* scratch;
+  unsigned char* drain_buffer;
+  MemoryContext graph_context, batch_context, record_context;
+  IndexedGraph indexed;  // graph == nullptr: must be loaded
+  HTAB* refreshed;       // when TVIEWs with a min_interval were last refreshed; nullptr: none was
+  bool rescan;           // some rows of the journal did not fit into `pending`
+  bool check_extension;
+  int failures;
+  TimestampTz retry_at;
+  TimestampTz next_due;  // of pg_tview_deferred, as of the last batch
+  int64 batches;
+  Oid lock_waited_for;  // the relation or TVIEW whose lock the batch was waiting for when it failed
+  // Relations whose lock did not come three times running: TVIEWs that need them are deferred, so that the others go on.
+  Oid avoid[16];
+  int avoid_count;
+  Oid lock_missed;
+  int lock_misses;
+};
+
+inline constexpr size_t kDrainRoom = 256 * 1024;
+inline constexpr size_t kPendingPayload = 32 * 1024 * 1024;
+inline constexpr size_t kPendingRecords = 256 * 1024;
+
+// session.cpp
+// Sets what ALTER ROLE / DATABASE SET and the configuration file must not change for the worker.
+void PinSession();
+void PinLockTimeout();
+
+// records.cpp
+// Moves everything in the ring into `pending`.  Out of memory ereports.
+void Drain(Worker* worker);
+// Adds every row of the journal to `pending`.  Needs a transaction.
+void Scan(Worker* worker);
+
+enum class RecordStatus : uint8 { kReady, kWaiting, kGone };
+RecordStatus StatusOf(uint64 full_xid, Snapshot snapshot);
+// False once no record in `pending` belongs to a finished transaction.
+bool AnyFinished(const Worker* worker);
+
+// graph_index.cpp
+// Makes sure that the graph is the one that the active snapshot sees.  `generation` was read before that snapshot was taken: it is
+// bumped after the commit of a change, so whatever it counts is visible.
+void EnsureGraph(Worker* worker, uint64 generation);
+
+// locks.cpp
+// What a batch has locked so far; zero it to begin.  In the batch's memory context.
+struct LockSet {
+  struct Entry {
+    Oid oid;
+    bool object;  // the TVIEW's object lock, else the relation's
+    LOCKMODE mode;
+    bool held;
+  };
+  Entry* entries;
+  int count, room;
+};
+void Want(LockSet* locks, Oid oid, bool object, LOCKMODE mode);
+// Takes what is wanted and not held: relations in the order of their OIDs (with partitions and children), then TVIEW objects.
+// Returns whether it had to take any.  Ereports lock_not_available after the worker's lock_timeout.
+bool TakeLocks(Worker* worker, LockSet* locks);
+// After a batch failed: counts a lock that did not come, and avoids it from the third time on.
+void NoteLockMissed(Worker* worker);
+// Stops avoiding relations whose lock is free again.  Needs a transaction.
+void RecheckAvoided(Worker* worker);
+
+// batch.cpp
+struct BatchOutcome {
+  bool leftover;          // records that are ready remain: go on at once
+  uint32 waiting;         // records of transactions still running
+  int64 blocking;         // deferred keys that hold back a waiter
+};
+// Applies what is ready in one transaction.  Ereports; the records then stay pending.
+BatchOutcome RunBatch(Worker* worker);
+
+// True in a refresh worker's process.
+bool AmRefreshWorker();
+
+inline void CheckMemory(core::Outcome outcome) {
+  if (outcome != core::Outcome::kOk) {
+    ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"), errdetail("The keys of a batch of pg_tviews do not fit into memory.")));
+  }
+}
+
+}  // namespace tviews::bgw
