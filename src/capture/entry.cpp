@@ -73,6 +73,18 @@ List* Ancestors(Oid relation) {
 
 void PutInt(StringInfo out, int32 value) { appendBinaryStringInfo(out, reinterpret_cast<const char*>(&value), sizeof(value)); }
 
+// A set that holds only 0 stands for no column at all.
+void PutUsed(StringInfo out, const Bitmapset* used) {
+  if (used == nullptr) {
+    PutInt(out, -1);
+    return;
+  }
+  PutInt(out, bms_num_members(used) - (bms_is_member(0, used) ? 1 : 0));
+  for (int column = 0; (column = bms_next_member(used, column)) >= 0;) {
+    PutInt(out, column);
+  }
+}
+
 // The form in which an entry lies in the shared cache: a sequence of int32.
 //   ancestor count, ancestors; point count, then per point: id, relation, nulls, column count, columns, used count, used
 void WriteEntry(StringInfo out, Relation relation) {
@@ -94,10 +106,7 @@ void WriteEntry(StringInfo out, Relation relation) {
     for (int column = 0; column < point.column_count; ++column) {
       PutInt(out, point.columns[column]);
     }
-    PutInt(out, point.used == nullptr ? -1 : bms_num_members(point.used));
-    for (int used = -1; (used = bms_next_member(point.used, used)) >= 0;) {
-      PutInt(out, used);
-    }
+    PutUsed(out, point.used);
   }
 }
 
