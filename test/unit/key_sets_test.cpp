@@ -89,6 +89,7 @@ TEST_F(Keys, NumbersAscendAndLeaveOutEmptySets) {
 TEST_F(Keys, ClearingOneSetLeavesTheOthers) {
   Add(1, "a");
   Add(2, "b");
+  ASSERT_EQ(KeyCount(sets_, 1), 1u);
   ClearKeys(sets_, 1);
   ClearKeys(sets_, 77);
   EXPECT_EQ(KeyCount(sets_, 1), 0u);

@@ -118,6 +118,7 @@ TEST(Record, AVarintOfMoreThan64BitsIsMalformed) {
   size_t offset = 0;
   ByteSpan field;
   EXPECT_EQ(NextField(Span("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), &offset, &field), Next::kMalformed);
+  EXPECT_EQ(NextField(Span("\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02"), &offset, &field), Next::kMalformed) << "2^64 is not NULL";
   EXPECT_EQ(NextField(Span("\x81\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), &offset, &field), Next::kMalformed);
 }
 
