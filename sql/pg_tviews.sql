@@ -56,7 +56,8 @@ CREATE TABLE pg_tview_deferred (
   next_attempt timestamptz NOT NULL,
   sqlstate     text,
   message      text);
-CREATE UNIQUE INDEX ON pg_tview_deferred (tview, key) NULLS NOT DISTINCT;
+CREATE UNIQUE INDEX pg_tview_deferred_key ON pg_tview_deferred (tview, key) NULLS NOT DISTINCT;
+CREATE INDEX pg_tview_deferred_due ON pg_tview_deferred (next_attempt);
 COMMENT ON TABLE pg_tview_deferred IS 'pg_tviews: keys that could not be applied yet; read pg_tviews_deferred_keys instead';
 
 CREATE SEQUENCE pg_tview_audit_seq;

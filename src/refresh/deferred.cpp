@@ -1,10 +1,245 @@
 // pg_tview_deferred: keys that could not be applied in their batch, with reason and next attempt.
+//
+// Written below SQL: no rights, no triggers, no plans.  What is due and what is done is judged by the active snapshot S: a row that
+// arrives after S (DDL asks for a reconcile) belongs to a later batch.
 #include "refresh/deferred.h"
 
+#include "core/backoff.h"
+#include "pg/extension.h"
+#include "pg/settings.h"
+#include "refresh/verify.h"
+
 namespace tviews::refresh {
-void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message) { elog(ERROR, "not built yet"); }
-void ForgetDeferred(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole) {}
-void CollectDue(const catalog::Graph* graph, TimestampTz now, core::KeySets* affected, bool* whole) {}
-TimestampTz NextDue() { return DT_NOEND; }
-void CountDeferred(int64* blocking, int64* parked) { *blocking = *parked = 0; }
+
+namespace {
+
+enum Column : AttrNumber { kTview = 1, kKey, kKeyText, kReason, kSince, kAttempts, kNextAttempt, kSqlstate, kMessage, kColumns = kMessage };
+
+constexpr int64 kFailedBaseMs = 1000, kFailedLimitMs = 600000;
+constexpr int64 kLockedBaseMs = 50, kLockedLimitMs = 5000;
+
+Relation OpenDeferred(LOCKMODE mode) { return table_open(pg::TableOid(pg::Table::kDeferred), mode); }
+
+Oid IndexOid(const char* name) {
+  const Oid oid = get_relname_relid(name, pg::ExtensionSchemaOid());
+  if (!OidIsValid(oid)) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("index \"%s\" of the extension pg_tviews is missing", name)));
+  }
+  return oid;
+}
+
+bool SameReason(const char* a, const char* b) { return strcmp(a, b) == 0; }
+
+TimestampTz NextAttempt(const catalog::Tview* tview, const char* reason, int attempts, TimestampTz now) {
+  const uint64 seed = static_cast<uint64>(now) ^ (static_cast<uint64>(tview->table) << 32);
+  int64 ms = 0;
+  if (SameReason(reason, "paused")) {
+    return DT_NOEND;  // resume makes it due
+  } else if (SameReason(reason, "coalesced")) {
+    ms = tview->min_interval_ms;
+  } else if (SameReason(reason, "locked")) {
+    ms = core::BackoffMilliseconds(attempts, kLockedBaseMs, kLockedLimitMs, seed);
+  } else if (SameReason(reason, "failed")) {
+    ms = core::BackoffMilliseconds(attempts, kFailedBaseMs, kFailedLimitMs, seed);
+  }
+  return TimestampTzPlusMilliseconds(now, ms);
+}
+
+Datum KeyDatum(core::ByteSpan key) {
+  bytea* value = static_cast<bytea*>(palloc(VARHDRSZ + key.size));
+  SET_VARSIZE(value, VARHDRSZ + key.size);
+  memcpy(VARDATA(value), key.data, key.size);
+  return PointerGetDatum(value);
+}
+
+// Scans the rows of one key (size 0: of the whole-TVIEW row), or of all keys when `key` is null.
+SysScanDesc ScanRows(Relation relation, Oid tview, const core::ByteSpan* key, Snapshot snapshot, ScanKeyData* keys) {
+  ScanKeyInit(&keys[0], kTview, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(tview));
+  if (key != nullptr) {
+    ScanKeyInit(&keys[1], kKey, BTEqualStrategyNumber, F_BYTEAEQ, key->size > 0 ? KeyDatum(*key) : static_cast<Datum>(0));
+    keys[1].sk_flags = key->size > 0 ? 0 : SK_ISNULL | SK_SEARCHNULL;
+  }
+  return systable_beginscan(relation, IndexOid("pg_tview_deferred_key"), true, snapshot, key != nullptr ? 2 : 1, keys);
+}
+
+Datum Attribute(HeapTuple tuple, Relation relation, Column column, bool* is_null) {
+  return heap_getattr(tuple, column, RelationGetDescr(relation), is_null);
+}
+
+// Written or superseded in this transaction: a key that was deferred just now.
+bool TouchedByUs(HeapTuple tuple) {
+  const HeapTupleHeader header = tuple->t_data;
+  return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(header)) ||
+         (!(header->t_infomask & HEAP_XMAX_INVALID) && TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(header)));
+}
+
+core::ByteSpan KeyOf(HeapTuple tuple, Relation relation) {
+  bool is_null;
+  const Datum key = Attribute(tuple, relation, kKey, &is_null);
+  if (is_null) {
+    return {nullptr, 0};
+  }
+  struct varlena* plain = pg_detoast_datum_packed(reinterpret_cast<struct varlena*>(DatumGetPointer(key)));
+  return {reinterpret_cast<const unsigned char*>(VARDATA_ANY(plain)), VARSIZE_ANY_EXHDR(plain)};
+}
+
+// State of a TVIEW by the catalog; 0 when it has no row.
+char StateOf(Oid tview) {
+  ScanKeyData key;
+  char state = 0;
+  Relation catalog = table_open(pg::TableOid(pg::Table::kTview), AccessShareLock);
+  const AttrNumber column = get_attnum(RelationGetRelid(catalog), "state");
+  ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(tview));
+  SysScanDesc scan = systable_beginscan(catalog, RelationGetPrimaryKeyIndex(catalog), true, nullptr, 1, &key);
+  HeapTuple tuple = systable_getnext(scan);
+  if (HeapTupleIsValid(tuple)) {
+    bool is_null;
+    state = DatumGetChar(heap_getattr(tuple, column, RelationGetDescr(catalog), &is_null));
+  }
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+  return state;
+}
+
+}  // namespace
+
+void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message) {
+  Relation relation = OpenDeferred(RowExclusiveLock);
+  ScanKeyData keys[2];
+  SysScanDesc scan = ScanRows(relation, tview->table, &key, nullptr, keys);
+  HeapTuple existing = systable_getnext(scan);
+
+  Datum values[kColumns] = {};
+  bool nulls[kColumns] = {};
+  bool replace[kColumns] = {};
+  const TimestampTz now = GetCurrentTimestamp();
+  int attempts = 1;
+  bool same = false;
+  if (HeapTupleIsValid(existing)) {
+    bool is_null;
+    same = SameReason(TextDatumGetCString(Attribute(existing, relation, kReason, &is_null)), reason);
+    attempts = same ? DatumGetInt32(Attribute(existing, relation, kAttempts, &is_null)) + 1 : 1;
+  }
+  values[kReason - 1] = CStringGetTextDatum(reason);
+  values[kSince - 1] = TimestampTzGetDatum(now);
+  values[kAttempts - 1] = Int32GetDatum(attempts);
+  values[kNextAttempt - 1] = TimestampTzGetDatum(NextAttempt(tview, reason, attempts, now));
+  nulls[kSqlstate - 1] = sqlstate == nullptr;
+  values[kSqlstate - 1] = sqlstate != nullptr ? CStringGetTextDatum(sqlstate) : 0;
+  nulls[kMessage - 1] = message == nullptr;
+  values[kMessage - 1] = message != nullptr ? CStringGetTextDatum(message) : 0;
+  for (const Column column : {kReason, kAttempts, kNextAttempt, kSqlstate, kMessage}) {
+    replace[column - 1] = true;
+  }
+  replace[kSince - 1] = !same;
+
+  if (HeapTupleIsValid(existing)) {
+    CatalogTupleUpdate(relation, &existing->t_self, heap_modify_tuple(existing, RelationGetDescr(relation), values, nulls, replace));
+  } else {
+    values[kTview - 1] = ObjectIdGetDatum(tview->table);
+    nulls[kKey - 1] = nulls[kKeyText - 1] = key.size == 0;
+    if (key.size > 0) {
+      values[kKey - 1] = KeyDatum(key);
+      values[kKeyText - 1] = CStringGetTextDatum(KeyText(tview, key));
+    }
+    CatalogTupleInsert(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls));
+  }
+  systable_endscan(scan);
+  table_close(relation, NoLock);
+  CommandCounterIncrement();
+}
+
+void ForgetDeferred(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole) {
+  Relation relation = OpenDeferred(RowExclusiveLock);
+  ScanKeyData scan_keys[2];
+  SysScanDesc scan = ScanRows(relation, tview->table, nullptr, GetActiveSnapshot(), scan_keys);
+  bool changed = false;
+  for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
+    const core::ByteSpan key = KeyOf(tuple, relation);
+    const bool applied = whole || (key.size > 0 && core::HasKey(keys, number, key));
+    if (applied && !TouchedByUs(tuple)) {
+      CatalogTupleDelete(relation, &tuple->t_self);
+      changed = true;
+    }
+  }
+  systable_endscan(scan);
+  table_close(relation, NoLock);
+  if (changed) {
+    CommandCounterIncrement();
+  }
+}
+
+void CollectDue(const catalog::Graph* graph, TimestampTz now, core::KeySets* affected, bool* whole) {
+  Relation relation = OpenDeferred(RowExclusiveLock);
+  Relation index = index_open(IndexOid("pg_tview_deferred_due"), AccessShareLock);
+  ScanKeyData due;
+  ScanKeyInit(&due, kNextAttempt, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE, TimestampTzGetDatum(now));
+  SysScanDesc scan = systable_beginscan_ordered(relation, index, GetActiveSnapshot(), 1, &due);
+  int room = pg::batch_size;
+  for (HeapTuple tuple; room > 0 && HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection));) {
+    bool is_null;
+    const Oid oid = DatumGetObjectId(Attribute(tuple, relation, kTview, &is_null));
+    const catalog::Tview* tview = catalog::FindTview(graph, oid);
+    if (tview == nullptr) {
+      CatalogTupleDelete(relation, &tuple->t_self);  // its TVIEW is gone; it would be due for ever
+      continue;
+    }
+    if (tview->state == catalog::State::kPaused) {
+      continue;
+    }
+    const core::ByteSpan key = KeyOf(tuple, relation);
+    const uint32 number = static_cast<uint32>(tview - graph->tviews);
+    if (key.size == 0) {
+      whole[number] = true;
+    } else if (core::AddKey(affected, number, key, nullptr) != core::Outcome::kOk) {
+      ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+    }
+    --room;
+  }
+  systable_endscan_ordered(scan);
+  index_close(index, NoLock);
+  table_close(relation, NoLock);
+}
+
+TimestampTz NextDue() {
+  Relation relation = OpenDeferred(AccessShareLock);
+  Relation index = index_open(IndexOid("pg_tview_deferred_due"), AccessShareLock);
+  Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+  SysScanDesc scan = systable_beginscan_ordered(relation, index, snapshot, 0, nullptr);
+  TimestampTz next = DT_NOEND;
+  Oid last = InvalidOid;
+  bool resting = false;
+  for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection));) {
+    bool is_null;
+    const Oid tview = DatumGetObjectId(Attribute(tuple, relation, kTview, &is_null));
+    if (tview != last) {
+      last = tview;
+      resting = StateOf(tview) == static_cast<char>(catalog::State::kPaused);
+    }
+    if (!resting) {
+      next = DatumGetTimestampTz(Attribute(tuple, relation, kNextAttempt, &is_null));
+      break;
+    }
+  }
+  systable_endscan_ordered(scan);
+  UnregisterSnapshot(snapshot);
+  index_close(index, NoLock);
+  table_close(relation, AccessShareLock);
+  return next;
+}
+
+void CountDeferred(int64* blocking, int64* parked) {
+  *blocking = *parked = 0;
+  Relation relation = OpenDeferred(AccessShareLock);
+  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+  for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
+    bool is_null;
+    const char* reason = TextDatumGetCString(Attribute(tuple, relation, kReason, &is_null));
+    *parked += SameReason(reason, "failed");
+    *blocking += SameReason(reason, "locked") || SameReason(reason, "backlog") || SameReason(reason, "refreshing");
+  }
+  systable_endscan(scan);
+  table_close(relation, AccessShareLock);
+}
+
 }  // namespace tviews::refresh

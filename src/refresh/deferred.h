@@ -11,11 +11,13 @@ namespace tviews::refresh {
 // Reasons: paused, coalesced, locked, backlog, failed, refreshing.
 void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message);
 
-// Removes the rows of keys that have just been applied (all rows of the TVIEW when `whole`).
+// Removes the rows of keys that have just been applied (all rows of the TVIEW when `whole`), as the active snapshot sees them.
+// Rows written by DeferKey in this transaction stay, so call it after the refresh, in any order with DeferKey.
 void ForgetDeferred(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole);
 
 // Adds the keys that are due at `now` to `affected` (set number = index in graph->tviews) and marks in `whole` (bool per TVIEW)
-// those whose whole-TVIEW row is due.  Rows of paused TVIEWs are not due.
+// those whose whole-TVIEW row is due, as the active snapshot sees them; at most about pg_tviews.batch_size keys.  Rows of
+// paused TVIEWs are not due; rows of TVIEWs that are gone are deleted.
 void CollectDue(const catalog::Graph* graph, TimestampTz now, core::KeySets* affected, bool* whole);
 
 // When the next deferred row is due; DT_NOEND when none.

@@ -116,6 +116,15 @@ char* AllKeysText(const catalog::Tview* tview) {
   return text.data;
 }
 
+char* StoredKeysText(const catalog::Tview* tview, int64 limit) {
+  StringInfoData text;
+  initStringInfo(&text);
+  appendStringInfoString(&text, "SELECT ");
+  AppendKeys(&text, tview->table, tview->key_columns, tview->key_count);
+  appendStringInfo(&text, " FROM %s LIMIT " INT64_FORMAT, RelationText(tview->table), limit);
+  return text.data;
+}
+
 char* SampleKeysText(const catalog::Tview* tview, int64 rows) {
   StringInfoData text;
   initStringInfo(&text);

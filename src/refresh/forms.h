@@ -12,6 +12,9 @@ char* FormText(const catalog::Tview* tview, Form form);
 // SELECT of the key columns alone, each key of view or table once.
 char* AllKeysText(const catalog::Tview* tview);
 
+// The keys of at most `limit` stored rows, any of them.
+char* StoredKeysText(const catalog::Tview* tview, int64 limit);
+
 // A random sample of at most `rows` keys of the table and as many of the view.
 char* SampleKeysText(const catalog::Tview* tview, int64 rows);
 

@@ -57,4 +57,27 @@ DestReceiver* NewKeyCollector(const catalog::Tview* tview, core::KeySets* out, u
   return &self->receiver;
 }
 
+namespace {
+
+struct OwnedKeySets {
+  MemoryContextCallback callback;
+  core::KeySets* sets;
+};
+
+void DeleteOwned(void* owned) { core::DeleteKeySets(static_cast<OwnedKeySets*>(owned)->sets); }
+
+}  // namespace
+
+core::KeySets* NewKeySetsHere() {
+  OwnedKeySets* owned = static_cast<OwnedKeySets*>(palloc0(sizeof(OwnedKeySets)));
+  owned->callback.func = DeleteOwned;
+  owned->callback.arg = owned;
+  MemoryContextRegisterResetCallback(CurrentMemoryContext, &owned->callback);
+  owned->sets = core::NewKeySets();
+  if (owned->sets == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+  }
+  return owned->sets;
+}
+
 }  // namespace tviews::refresh

@@ -64,6 +64,10 @@ void SampleKeys(const catalog::Tview* tview, int64 rows, core::KeySets* keys, ui
 
 void AllKeys(const catalog::Tview* tview, core::KeySets* keys, uint32 number) { CollectByQuery(tview, AllKeysText(tview), keys, number); }
 
+void StoredKeys(const catalog::Tview* tview, int64 limit, core::KeySets* keys, uint32 number) {
+  CollectByQuery(tview, StoredKeysText(tview, limit), keys, number);
+}
+
 char* KeyText(const catalog::Tview* tview, core::ByteSpan key) {
   StringInfoData text;
   initStringInfo(&text);

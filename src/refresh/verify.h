@@ -16,6 +16,9 @@ Comparison Compare(const catalog::Tview* tview, const core::KeySets* keys, uint3
 // Adds a random sample of about `rows` keys of table and view to set `number`.  Ereports.
 void SampleKeys(const catalog::Tview* tview, int64 rows, core::KeySets* keys, uint32 number);
 
+// Adds some keys of the table, at most `limit`.  Ereports.
+void StoredKeys(const catalog::Tview* tview, int64 limit, core::KeySets* keys, uint32 number);
+
 // Adds every key of table and view.  Ereports.
 void AllKeys(const catalog::Tview* tview, core::KeySets* keys, uint32 number);
 
