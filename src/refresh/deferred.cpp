@@ -128,7 +128,8 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
   values[kSqlstate - 1] = sqlstate != nullptr ? CStringGetTextDatum(sqlstate) : 0;
   nulls[kMessage - 1] = message == nullptr;
   values[kMessage - 1] = message != nullptr ? CStringGetTextDatum(message) : 0;
-  for (const Column column : {kReason, kAttempts, kNextAttempt, kSqlstate, kMessage}) {
+  const Column changing[] = {kReason, kAttempts, kNextAttempt, kSqlstate, kMessage};
+  for (const Column column : changing) {
     replace[column - 1] = true;
   }
   replace[kSince - 1] = !same;
