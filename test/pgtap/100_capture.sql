@@ -39,7 +39,7 @@ DECLARE
   result text[] := '{}';
   at int;
   until int;
-  point int;
+  number int;
   size int;
   field text;
 BEGIN
@@ -50,7 +50,7 @@ BEGIN
   LOOP
     at := 0;
     WHILE at < length(row.payload) LOOP
-      SELECT v.value, v.next INTO point, at FROM varint(row.payload, at) v;
+      SELECT v.value, v.next INTO number, at FROM varint(row.payload, at) v;
       SELECT v.value, v.next INTO size, at FROM varint(row.payload, at) v;
       until := at + size;
       field := '';
@@ -61,11 +61,11 @@ BEGIN
         at := at + greatest(size - 1, 0);
       END LOOP;
       field := ltrim(field, ',');
-      IF point = 0 THEN
+      IF number = 0 THEN
         result := result || ('all of ' || (field::oid::regclass)::text);
       ELSE
         result := result || (SELECT p.relation::regclass || '(' || array_to_string(p.columns, ',') || ')=' || field
-                               FROM pg_tview_capture_point p WHERE p.point = captured.point AND p.relation::regclass::text LIKE 'tb%');
+                               FROM pg_tview_capture_point p WHERE p.point = number AND p.relation::regclass::text LIKE 'tb%');
       END IF;
     END LOOP;
   END LOOP;
@@ -131,6 +131,7 @@ UPDATE tb_comment SET fk_post = 7;
 RELEASE c;
 ROLLBACK TO b;
 SELECT is(captured(), '{}', 'keys around a savepoint are not written early inside it');
+RELEASE b;
 SET LOCAL pg_tviews.debug_transaction_keys = 0;
 UPDATE tb_post SET title = 'flushed' WHERE pk_post = 9;
 SELECT is(captured(), ARRAY['tb_post(pk_post)=7', 'tb_post(pk_post)=9'], 'they are written with the next key outside');
