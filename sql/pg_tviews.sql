@@ -176,6 +176,11 @@ COMMENT ON FUNCTION pg_tviews_explain(text) IS 'the lineage of a TVIEW: what is 
 
 -- ---------------------------------------------------------------------------------------------------- refresh and wait
 
+CREATE FUNCTION pg_tviews_wait(timeout interval DEFAULT '10 s') RETURNS boolean LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_wait(interval) IS 'waits until everything committed before the call is applied to every TVIEW; false on timeout';
+CREATE FUNCTION pg_tviews_wait_for(xid xid8, timeout interval DEFAULT '10 s') RETURNS boolean LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_wait_for(xid8, interval) IS 'waits until the changes of one transaction are applied to every TVIEW; false on timeout';
+
 -- ---------------------------------------------------------------------------------------------------- understand
 -- What would be captured for a TVIEW over `view`, without making it.
 CREATE FUNCTION pg_tviews_derive(view regclass, key text[], unkeyed_full boolean DEFAULT false)
@@ -186,6 +191,145 @@ COMMENT ON FUNCTION pg_tviews_derive(regclass, text[], boolean) IS
 
 
 -- ---------------------------------------------------------------------------------------------------- watch
+
+-- Functions behind the views: each shows a user only what is his to see.
+
+CREATE FUNCTION pg_tviews_performance_log_data(
+    OUT log_id bigint, OUT at timestamptz, OUT tview oid, OUT entity text, OUT duration_ms double precision, OUT batch_id bigint, OUT keys bigint,
+    OUT rows_inserted bigint, OUT rows_updated bigint, OUT rows_deleted bigint, OUT rows_unchanged bigint, OUT form text, OUT lag_ms double precision,
+    OUT sqlstate text)
+  RETURNS SETOF record LANGUAGE c VOLATILE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_performance_log_data() IS 'pg_tviews: behind pg_tview_performance_log';
+
+CREATE FUNCTION pg_tviews_databases_data(
+    OUT database oid, OUT pid integer, OUT state text, OUT batches bigint, OUT keys bigint, OUT restarts bigint, OUT started_at timestamptz,
+    OUT last_batch_at timestamptz, OUT waiting_for text, OUT last_error text, OUT ring_bytes_used bigint, OUT ring_bytes_size bigint,
+    OUT records_pushed bigint, OUT records_overflowed bigint, OUT waiting_transactions bigint, OUT parked_keys bigint,
+    OUT oldest_unapplied timestamptz, OUT applied_at timestamptz, OUT applied_snapshot text)
+  RETURNS SETOF record LANGUAGE c VOLATILE ROWS 4 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_databases_data() IS 'pg_tviews: behind pg_tviews_workers, pg_tviews_queue_realtime and pg_tviews_freshness';
+
+CREATE FUNCTION pg_tviews_cache_data(
+    OUT cache_type text, OUT entries bigint, OUT capacity bigint, OUT hits bigint, OUT misses bigint, OUT evictions bigint,
+    OUT hit_ratio double precision, OUT estimated_size bigint)
+  RETURNS SETOF record LANGUAGE c VOLATILE ROWS 2 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_cache_data() IS 'pg_tviews: behind pg_tviews_cache_stats';
+
+CREATE FUNCTION pg_tviews_counters_data(
+    tview oid, OUT refreshes bigint, OUT keys bigint, OUT rows_inserted bigint, OUT rows_updated bigint, OUT rows_deleted bigint,
+    OUT rows_unchanged bigint, OUT errors bigint, OUT total_ms double precision, OUT max_ms double precision, OUT last_refresh timestamptz,
+    OUT applied_at timestamptz, OUT applied_snapshot text, OUT lag_p50_ms double precision, OUT lag_p95_ms double precision,
+    OUT lag_p99_ms double precision, OUT last_error text, OUT slowest_input text)
+  RETURNS SETOF record LANGUAGE c VOLATILE STRICT ROWS 1 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_counters_data(oid) IS 'pg_tviews: behind pg_tviews_performance_summary and pg_tviews_freshness';
+
+CREATE FUNCTION pg_tviews_journal_data(OUT rows bigint, OUT bytes bigint) RETURNS SETOF record LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_journal_data() IS 'pg_tviews: behind pg_tviews_queue_realtime: the journal of this database';
+
+CREATE FUNCTION pg_tviews_stats_reset(tview text DEFAULT NULL) RETURNS void LANGUAGE c VOLATILE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_stats_reset(text) IS 'forgets the counters of one TVIEW, or of all of this database';
+REVOKE ALL ON FUNCTION pg_tviews_stats_reset(text) FROM PUBLIC;
+
+CREATE FUNCTION pg_tviews_version() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  AS $$ SELECT extversion FROM pg_extension WHERE extname = 'pg_tviews' $$;
+COMMENT ON FUNCTION pg_tviews_version() IS 'the version of pg_tviews in this database';
+
+CREATE VIEW pg_tview_performance_log AS
+  SELECT log_id, at AS "timestamp", entity, duration_ms AS refresh_duration_ms, batch_id, keys, rows_inserted, rows_updated, rows_deleted,
+         rows_unchanged, form AS refresh_form, lag_ms, sqlstate, tview AS table_oid
+  FROM pg_tviews_performance_log_data();
+COMMENT ON VIEW pg_tview_performance_log IS 'the last refreshes of the TVIEWs you may read, newest first';
+GRANT SELECT ON pg_tview_performance_log TO PUBLIC;
+
+CREATE VIEW pg_tviews_performance_summary AS
+  SELECT m.entity, COALESCE(s.refreshes, 0) AS total_refreshes, COALESCE(s.keys, 0) AS total_keys, COALESCE(s.rows_inserted, 0) AS rows_inserted,
+         COALESCE(s.rows_updated, 0) AS rows_updated, COALESCE(s.rows_deleted, 0) AS rows_deleted, COALESCE(s.rows_unchanged, 0) AS rows_unchanged,
+         s.total_ms / NULLIF(s.refreshes, 0) AS avg_refresh_ms, s.max_ms AS max_refresh_ms, s.last_refresh, COALESCE(s.errors, 0) AS errors, s.last_error,
+         m.schema_name
+  FROM pg_tview_meta m LEFT JOIN LATERAL pg_tviews_counters_data(m.table_oid) s ON true;
+COMMENT ON VIEW pg_tviews_performance_summary IS 'what refreshing each TVIEW you may read has cost since the counters began';
+GRANT SELECT ON pg_tviews_performance_summary TO PUBLIC;
+
+CREATE VIEW pg_tviews_deferred_keys WITH (security_barrier) AS
+  SELECT c.entity, d.key_text AS key, d.reason, d.since, d.attempts, d.next_attempt AS next_attempt_at, d.tview::pg_catalog.regclass AS tview
+  FROM pg_tview_deferred d JOIN pg_tview_catalog c USING (tview)
+  WHERE pg_catalog.has_table_privilege(d.tview, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW pg_tviews_deferred_keys IS 'keys that could not be applied yet, and why; key NULL: the whole TVIEW';
+GRANT SELECT ON pg_tviews_deferred_keys TO PUBLIC;
+
+CREATE VIEW pg_tview_parked_keys WITH (security_barrier) AS
+  SELECT c.entity, d.key_text AS key, d.sqlstate, d.message, d.attempts, d.since AS first_failed_at, d.next_attempt AS next_attempt_at,
+         d.tview::pg_catalog.regclass AS tview
+  FROM pg_tview_deferred d JOIN pg_tview_catalog c USING (tview)
+  WHERE d.reason = 'failed' AND (pg_catalog.has_table_privilege(d.tview, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
+COMMENT ON VIEW pg_tview_parked_keys IS 'keys whose refresh failed, with the error and the next attempt; key NULL: the whole TVIEW';
+GRANT SELECT ON pg_tview_parked_keys TO PUBLIC;
+
+-- The lag of a TVIEW is the age of the oldest change not applied to it; with nothing pending it is fresh and the lag is 0.
+CREATE VIEW pg_tviews_freshness AS
+  SELECT m.entity, m.state,
+         CASE WHEN p.since IS NULL THEN 0
+              ELSE GREATEST(0, extract(epoch FROM pg_catalog.clock_timestamp() - p.since) * 1000)::double precision END AS lag_ms,
+         j.rows + COALESCE(f.keys, 0) AS pending_records,
+         p.since AS pending_since,
+         CASE WHEN m.state = 'fresh' AND f.since IS NULL THEN d.applied_at ELSE s.applied_at END AS applied_at,
+         CASE WHEN m.state = 'fresh' AND f.since IS NULL THEN d.applied_snapshot ELSE s.applied_snapshot END::pg_catalog.pg_snapshot AS applied_snapshot,
+         s.lag_p50_ms, s.lag_p95_ms, s.lag_p99_ms, s.slowest_input, m.schema_name
+  FROM pg_tview_meta m
+       CROSS JOIN pg_tviews_journal_data() j
+       LEFT JOIN pg_tviews_databases_data() d ON d.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+       LEFT JOIN LATERAL pg_tviews_counters_data(m.table_oid) s ON true
+       LEFT JOIN LATERAL (SELECT pg_catalog.min(x.since) AS since, pg_catalog.count(*) AS keys FROM pg_tview_deferred x WHERE x.tview = m.table_oid) f ON true
+       CROSS JOIN LATERAL (
+         SELECT LEAST(d.oldest_unapplied, f.since,
+                      -- the worker is away and left nothing in shared memory: what the journal holds is at least as old as
+                      CASE WHEN d.pid IS NULL AND d.oldest_unapplied IS NULL AND j.rows > 0
+                           THEN COALESCE(d.applied_at, pg_catalog.pg_postmaster_start_time()) END,
+                      CASE WHEN m.state NOT IN ('fresh', 'paused') THEN COALESCE(s.applied_at, m.created_at) END) AS since) p;
+COMMENT ON VIEW pg_tviews_freshness IS 'how far each TVIEW you may read is behind; percentiles from push of a change to its application';
+GRANT SELECT ON pg_tviews_freshness TO PUBLIC;
+
+CREATE VIEW pg_tviews_queue_realtime AS
+  SELECT b.datname AS database, d.ring_bytes_used, d.ring_bytes_size, d.records_pushed, d.records_overflowed, j.rows AS journal_rows,
+         j.bytes AS journal_bytes, extract(epoch FROM pg_catalog.clock_timestamp() - d.oldest_unapplied)::double precision * 1000 AS oldest_record_age_ms,
+         d.waiting_transactions, d.parked_keys
+  FROM pg_tviews_databases_data() d JOIN pg_catalog.pg_database b ON b.oid = d.database
+       LEFT JOIN LATERAL pg_tviews_journal_data() j ON b.datname = pg_catalog.current_database();
+COMMENT ON VIEW pg_tviews_queue_realtime IS 'ring and journal per database; the journal is that of this database only';
+GRANT SELECT ON pg_tviews_queue_realtime TO PUBLIC;
+
+CREATE VIEW pg_tviews_cache_stats AS
+  SELECT cache_type, entries, capacity, hits, misses, evictions, hit_ratio, estimated_size FROM pg_tviews_cache_data();
+COMMENT ON VIEW pg_tviews_cache_stats IS 'the shared graph cache and the statement cache of this database''s worker';
+GRANT SELECT ON pg_tviews_cache_stats TO PUBLIC;
+
+CREATE VIEW pg_tviews_workers AS
+  SELECT b.datname AS database, d.pid, 'refresh'::text AS kind, d.state, d.batches, d.keys, d.restarts, d.started_at, d.last_batch_at, d.waiting_for,
+         d.last_error
+  FROM pg_tviews_databases_data() d LEFT JOIN pg_catalog.pg_database b ON b.oid = d.database
+  UNION ALL
+  SELECT NULL, a.pid, 'launcher', 'idle', NULL, NULL, NULL, a.backend_start, NULL, NULL, NULL
+  FROM pg_catalog.pg_stat_activity a WHERE a.backend_type = 'pg_tviews launcher';
+COMMENT ON VIEW pg_tviews_workers IS 'the launcher and the refresh workers; errors are shown to members of pg_monitor';
+GRANT SELECT ON pg_tviews_workers TO PUBLIC;
+
+CREATE VIEW pg_tview_audit_log WITH (security_barrier) AS
+  SELECT log_id, operation, entity, performed_by, performed_at, details, client_addr, client_port FROM pg_tview_audit
+  WHERE performed_by = CURRENT_USER OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW pg_tview_audit_log IS 'what was done to which TVIEW by whom: your own doings, or all for members of pg_monitor';
+GRANT SELECT ON pg_tview_audit_log TO PUBLIC;
+
+CREATE FUNCTION pg_tviews_queue_stats() RETURNS jsonb LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT to_jsonb(q) FROM @extschema@.pg_tviews_queue_realtime q WHERE q.database = current_database()
+$$;
+COMMENT ON FUNCTION pg_tviews_queue_stats() IS 'pg_tviews_queue_realtime of this database as one JSON object';
+
+CREATE FUNCTION pg_tviews_debug_queue() RETURNS jsonb LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT jsonb_build_object('queue', @extschema@.pg_tviews_queue_stats(),
+                            'worker', (SELECT to_jsonb(w) FROM @extschema@.pg_tviews_workers w WHERE w.database = current_database()),
+                            'deferred', (SELECT COALESCE(jsonb_agg(to_jsonb(d)), '[]') FROM @extschema@.pg_tviews_deferred_keys d))
+$$;
+COMMENT ON FUNCTION pg_tviews_debug_queue() IS 'queue, worker and deferred keys of this database as one JSON object';
 
 -- ---------------------------------------------------------------------------------------------------- announce
 

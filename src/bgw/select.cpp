@@ -126,12 +126,13 @@ void SelectRecords(Batch* batch, Snapshot snapshot) {
   RecordStatus status = RecordStatus::kGone;
   for (size_t i = 0; i < count; ++i) {
     const core::PendingRecord record = core::PendingAt(worker->pending, i);
-    if (i == 0 || record.xid != last_xid) {
+    const bool another = i == 0 || record.xid != last_xid;
+    if (another) {
       status = StatusOf(record.xid, snapshot);
       last_xid = record.xid;
     }
     if (status == RecordStatus::kWaiting) {
-      ++batch->waiting;
+      batch->waiting += another ? 1 : 0;  // a transaction's records lie together, by and large
     } else if (status == RecordStatus::kGone) {
       core::MarkDone(worker->pending, i);
     } else if (core::TotalKeys(worker->dirty) >= pg::batch_size) {

@@ -124,6 +124,9 @@ void FreeDatabase(Database* database) {
 void PushToRing(Database* database, const core::RingRecord& record, const unsigned char* payload) {
   {
     ScopedLock lock(&database->lock, LW_EXCLUSIVE);
+    if (database->oldest_unapplied == 0) {
+      database->oldest_unapplied = record.pushed_at;  // lag grows also while no worker looks
+    }
     if (!pg::debug_drop_pushes && core::PushRecord(&database->ring, RingBytes(database), record, payload) == core::Push::kPushed) {
       ++database->records_pushed;
       return;
