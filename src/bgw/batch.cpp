@@ -124,7 +124,9 @@ BatchOutcome RunBatch(Worker* worker) {
   MemoryContextSwitchTo(worker->batch_context);
   // Committed: only now is anything forgotten.
   core::RemoveDone(worker->pending);
-  worker->batches = batch->id;
+  if (batch->consumed_count > 0 || batch->entry_count > 0) {
+    worker->batches = batch->id;
+  }
   applied.at = GetCurrentTimestamp();
   Publish(batch, applied, parked);
   LogBatch(batch, applied);

@@ -98,30 +98,33 @@ bool IsTransient(int sqlerrcode) {
 
 // Called in PG_CATCH.  The records stay pending; the batch is tried again after a while.
 void HandleFailure() {
-  MemoryContextSwitchTo(TopMemoryContext);
   HOLD_INTERRUPTS();
+  MemoryContextSwitchTo(TopMemoryContext);
   ErrorData* error = CopyErrorData();
-  const bool transient = IsTransient(error->sqlerrcode);
-  ++me.failures;
-  if (!transient || me.failures % 10 == 0) {
-    EmitErrorReport();
-  }
+  FlushErrorState();
   LWLockReleaseAll();
   ConditionVariableCancelSleep();
   AbortCurrentTransaction();
-  FlushErrorState();
+  RESUME_INTERRUPTS();
+  if (!ExtensionIsHere()) {
+    Leave(shmem::WorkerState::kStopping);  // dropped in the middle of the batch: that is no error
+  }
+  const bool transient = IsTransient(error->sqlerrcode);
+  ++me.failures;
   {
     shmem::ScopedLock lock(&me.slot->lock, LW_EXCLUSIVE);
     snprintf(me.slot->last_error, sizeof(me.slot->last_error), "%s: %s", unpack_sql_state(error->sqlerrcode), error->message == nullptr ? "" : error->message);
   }
   NoteLockMissed(&me);
   const int64 wait_ms = core::BackoffMilliseconds(me.failures, transient ? 10 : 100, transient ? 1000 : 30000, MyProcPid + me.failures);
-  FreeErrorData(error);
   me.indexed.graph = nullptr;  // its states may be of the batch that was rolled back
-  me.check_extension = true;
   me.retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait_ms);
-  RESUME_INTERRUPTS();
   SetState(shmem::WorkerState::kBackoff);
+  if (!transient || me.failures % 10 == 0) {
+    error->elevel = LOG;
+    ThrowErrorData(error);
+  }
+  FreeErrorData(error);
 }
 
 // Scans the journal if something is there that did not come through the ring.
