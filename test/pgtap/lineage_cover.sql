@@ -39,11 +39,12 @@ END $$;
 
 -- A small value, NULL now and then.
 CREATE FUNCTION dice(allow_null boolean) RETURNS int LANGUAGE sql VOLATILE AS
-  $$ SELECT CASE WHEN allow_null AND random() < 0.15 THEN NULL ELSE 1 + floor(random() * 5)::int END $$;
+  $$ SELECT CASE WHEN allow_null AND random() < 0.15 THEN NULL ELSE 1 + floor(random() * 4)::int END $$;
 
-CREATE FUNCTION change_something() RETURNS void LANGUAGE plpgsql AS $$
+-- One random statement on one of `tables`.
+CREATE FUNCTION change_something(tables text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  t text := (ARRAY['u', 'v', 'w', 'p', 'n', '"Q t"'])[1 + floor(random() * 6)];
+  t text := tables[1 + floor(random() * cardinality(tables))];
   nullable boolean := t <> 'n';
   c text := (ARRAY['x', 'y', 'z', 't'])[1 + floor(random() * 4)];
 BEGIN
@@ -89,29 +90,32 @@ BEGIN
   RETURN result;
 END $$;
 
--- Walks at random and compares.  `missed` is NULL when no changed key was missed; `checked` counts the changed keys.
+-- Changes the tables that have paths only, at random, and compares.  `missed` is NULL when no changed key was missed; `checked` counts the changed keys.
 CREATE FUNCTION misses(view regclass, key text, rounds int, OUT missed text, OUT checked int, OUT superfluous int) LANGUAGE plpgsql AS $$
 DECLARE
   paths jsonb;
-  full_tables oid[];
+  keyed_tables text[];
   before jsonb;
   after jsonb;
   changed text[];
   found text[];
 BEGIN
   SELECT jsonb_agg(to_jsonb(d) || jsonb_build_object('base_table', d.base_table::oid)) INTO paths FROM pg_tviews_derive(view, ARRAY[key], true) d;
-  full_tables := ARRAY(SELECT (e ->> 'base_table')::oid FROM jsonb_array_elements(paths) e WHERE e ->> 'kind' = 'full');
+  keyed_tables := ARRAY(SELECT (e ->> 'base_table')::oid::regclass::text FROM jsonb_array_elements(paths) e
+                        GROUP BY 1 HAVING NOT bool_or(e ->> 'kind' = 'full') ORDER BY 1);
   checked := 0;
   superfluous := 0;
   after := cover.contents(view, key);
+  IF keyed_tables = '{}' THEN
+    RETURN;
+  END IF;
   FOR round IN 1 .. rounds LOOP
     before := after;
     DELETE FROM cover.changed_row;
     FOR i IN 1 .. 1 + floor(random() * 3) LOOP
-      PERFORM cover.change_something();
+      PERFORM cover.change_something(keyed_tables);
     END LOOP;
     after := cover.contents(view, key);
-    CONTINUE WHEN EXISTS (SELECT FROM cover.changed_row WHERE relation = ANY (full_tables));
     changed := ARRAY(SELECT coalesce(b.key, a.key) FROM jsonb_each(before) b FULL JOIN jsonb_each(after) a ON a.key = b.key WHERE a.value IS DISTINCT FROM b.value);
     found := ARRAY(SELECT DISTINCT k FROM cover.affected(view, paths) k);
     checked := checked + cardinality(changed);
@@ -124,7 +128,7 @@ BEGIN
 END $$;
 
 SELECT setseed(0.17);
-SELECT count(change_something()) FROM generate_series(1, 150) \g /dev/null
+SELECT count(change_something(ARRAY['u', 'v', 'w', 'p', 'n', '"Q t"'])) FROM generate_series(1, 150) \g /dev/null
 CREATE TABLE shape (number int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE, query text, key text DEFAULT 'k', has_full boolean DEFAULT false);
 INSERT INTO shape (name, query, has_full) VALUES
   ('one table', 'SELECT id AS k, x, t FROM u WHERE y > 1', false),
@@ -173,7 +177,7 @@ INSERT INTO shape (name, query, has_full) VALUES
   ('IN with LIMIT', 'SELECT u.id AS k, u.t FROM u WHERE u.x IN (SELECT v.y FROM v ORDER BY v.id LIMIT 3)', true),
   ('IN as a value', 'SELECT u.id AS k, u.x IN (SELECT v.y FROM v) FROM u', true),
   ('IN as a value, never NULL', 'SELECT n.id AS k, n.x IN (SELECT m.y FROM n m WHERE m.z > 1) FROM n', false),
-  ('NOT IN', 'SELECT u.id AS k, u.t FROM u WHERE u.x NOT IN (SELECT v.y FROM v WHERE v.z > 1)', true),
+  ('NOT IN', 'SELECT u.id AS k, u.t FROM u WHERE u.x NOT IN (SELECT v.y FROM v WHERE v.z > 3 AND v.y < 3)', true),
   ('NOT IN, never NULL', 'SELECT n.id AS k, n.t FROM n WHERE n.x NOT IN (SELECT m.y FROM n m WHERE m.z > 1)', false),
   ('NOT IN, made nullable by an outer join', 'SELECT u.id AS k, u.t FROM u LEFT JOIN n ON n.x = u.y WHERE n.y NOT IN (SELECT m.y FROM n m WHERE m.z > 3)', true),
   ('row IN', 'SELECT u.id AS k, u.t FROM u WHERE (u.x, u.z > 2) IN (SELECT v.y, v.z > 2 FROM v)', false),
