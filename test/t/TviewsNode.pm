@@ -71,7 +71,7 @@ sub wait_until {
 	while (time() < $end) {
 		my $rc = $node->psql($database, $query, stdout => \$out, stderr => \$err, timeout => 30);
 		return 1 if $rc == 0 && $out eq $expected;
-		sleep 0.05;
+		sleep 0.1;
 	}
 	diag "timed out: $query\nlast answer: " . ($out // '') . ' ' . ($err // '');
 	return 0;
