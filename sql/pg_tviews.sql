@@ -180,6 +180,17 @@ CREATE FUNCTION pg_tviews_wait(timeout interval DEFAULT '10 s') RETURNS boolean 
 COMMENT ON FUNCTION pg_tviews_wait(interval) IS 'waits until everything committed before the call is applied to every TVIEW; false on timeout';
 CREATE FUNCTION pg_tviews_wait_for(xid xid8, timeout interval DEFAULT '10 s') RETURNS boolean LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_wait_for(xid8, interval) IS 'waits until the changes of one transaction are applied to every TVIEW; false on timeout';
+CREATE FUNCTION pg_tviews_refresh(tview text) RETURNS bigint LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_refresh(text) IS 'pg_tviews: compares a whole TVIEW with its view and writes what differs; returns the rows changed';
+
+CREATE FUNCTION pg_tviews_refresh_all(OUT entity text, OUT rows_changed bigint) RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_refresh_all() IS 'pg_tviews: pg_tviews_refresh() of every TVIEW the caller may write, in dependency order';
+
+CREATE FUNCTION pg_tviews_verify(tview text, sample_rows bigint DEFAULT NULL, repair boolean DEFAULT false,
+                                 OUT entity text, OUT missing bigint, OUT extra bigint, OUT different bigint, OUT example_key text)
+  RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_verify(text, bigint, boolean)
+  IS 'pg_tviews: compares a TVIEW, or a sample of its rows, with its view; changes not applied yet count as differences';
 
 -- ---------------------------------------------------------------------------------------------------- understand
 -- What would be captured for a TVIEW over `view`, without making it.
