@@ -60,7 +60,7 @@ AppliedSnapshot DescribeSnapshot(Snapshot snapshot) {
 void DeleteConsumed(const Batch* batch) {
   for (size_t i = 0; i < batch->consumed_count; ++i) {
     CHECK_FOR_INTERRUPTS();
-    capture::DeleteJournalRow(batch->consumed[i]);
+    capture::DeleteJournalRow(batch->consumed[i].address, batch->consumed[i].xid);
   }
 }
 

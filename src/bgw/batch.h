@@ -6,6 +6,12 @@
 
 namespace tviews::bgw {
 
+// A journal row to be deleted.
+struct Consumed {
+  core::JournalAddress address;
+  uint64 xid;
+};
+
 struct Batch {
   Worker* worker;
   int64 id;
@@ -18,7 +24,7 @@ struct Batch {
   bool *excluded;              // reached, but a lock it needs is held by somebody for long: the TVIEW is deferred as a whole
   TimestampTz *since;          // push time of the oldest record that reached the TVIEW; 0: unknown
   TimestampTz *point_since;
-  core::JournalAddress* consumed;
+  Consumed* consumed;
   size_t consumed_count, consumed_room;
   bool leftover, anything;
   uint32 waiting;

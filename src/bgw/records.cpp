@@ -9,26 +9,21 @@ extern "C" {
 namespace tviews::bgw {
 namespace {
 
-void Add(Worker* worker, const core::PendingRecord& record) {
-  switch (core::AddPendingRecord(worker->pending, record)) {
-    case core::AddPending::kAdded:
-    case core::AddPending::kKnown:
-      return;
-    case core::AddPending::kFull:
-    case core::AddPending::kOutOfMemory:
-      worker->rescan = true;  // the journal still has it
-      return;
-  }
+// False when there is no room; the journal still has the record.
+bool Add(Worker* worker, const core::PendingRecord& record) {
+  const core::AddPending added = core::AddPendingRecord(worker->pending, record);
+  return added == core::AddPending::kAdded || added == core::AddPending::kKnown;
 }
 
 struct ScanContext {
   Worker* worker;
   TimestampTz now;
+  bool complete;
 };
 
 void AddScanned(void* context, uint64 xid, core::JournalAddress address, core::ByteSpan payload) {
   auto* scan = static_cast<ScanContext*>(context);
-  Add(scan->worker, {xid, scan->now, address, payload});
+  scan->complete = Add(scan->worker, {xid, scan->now, address, payload}) && scan->complete;
 }
 
 // Has the commit log forgotten this transaction?  Then it ended long ago, and only committed rows are still in the journal.
@@ -60,15 +55,17 @@ void Drain(Worker* worker) {
     size_t offset = 0;
     core::DrainedRecord drained;
     while (core::NextDrained(worker->drain_buffer, size, &offset, &drained)) {
-      Add(worker, {drained.record.xid, drained.record.pushed_at, drained.record.address, drained.payload});
+      if (!Add(worker, {drained.record.xid, drained.record.pushed_at, drained.record.address, drained.payload})) {
+        worker->rescan = true;
+      }
     }
   }
 }
 
 void Scan(Worker* worker) {
-  ScanContext context{worker, GetCurrentTimestamp()};
-  worker->rescan = false;
+  ScanContext context{worker, GetCurrentTimestamp(), true};
   capture::ScanJournal(AddScanned, &context);
+  worker->rescan = !context.complete;  // only now: a scan that raises must be repeated
 }
 
 RecordStatus StatusOf(uint64 full_xid, Snapshot snapshot) {

@@ -71,8 +71,8 @@ void Consume(Batch* batch, const core::PendingRecord& record) {
   Worker* worker = batch->worker;
   if (batch->consumed_count == batch->consumed_room) {
     batch->consumed_room = Max(256, batch->consumed_room * 2);
-    const Size bytes = sizeof(core::JournalAddress) * batch->consumed_room;
-    batch->consumed = static_cast<core::JournalAddress*>(batch->consumed == nullptr ? palloc(bytes) : repalloc_huge(batch->consumed, bytes));
+    const Size bytes = sizeof(Consumed) * batch->consumed_room;
+    batch->consumed = static_cast<Consumed*>(batch->consumed == nullptr ? palloc(bytes) : repalloc_huge(batch->consumed, bytes));
   }
   core::ByteSpan payload = record.payload;
   if (payload.size == 0) {
@@ -89,7 +89,7 @@ void Consume(Batch* batch, const core::PendingRecord& record) {
   } else {
     AddPayload(batch, payload, record.pushed_at);
   }
-  batch->consumed[batch->consumed_count++] = record.address;
+  batch->consumed[batch->consumed_count++] = {record.address, record.xid};
 }
 
 // Which TVIEWs the dirty keys reach, and the readers of those.
@@ -137,6 +137,7 @@ void SelectRecords(Batch* batch, Snapshot snapshot) {
       core::MarkDone(worker->pending, i);
     } else if (core::TotalKeys(worker->dirty) >= pg::batch_size) {
       batch->leftover = true;
+      break;  // the next batch follows at once and looks at the rest
     } else {
       Consume(batch, record);
       core::MarkDone(worker->pending, i);

@@ -129,10 +129,13 @@ void HandleFailure() {
 
 // Scans the journal if something is there that did not come through the ring.
 void ScanIfNeeded() {
-  if (pg_atomic_exchange_u32(&me.slot->scan_needed, 0) == 0 && !me.rescan) {
+  if (pg_atomic_exchange_u32(&me.slot->scan_needed, 0) != 0) {
+    me.rescan = true;  // until the scan is through
+  }
+  // In a backlog larger than `pending` a scan per batch would take longer than the batches: first what is known already.
+  if (!me.rescan || (me.backlog && core::PendingCount(me.pending) > kPendingRecords / 2)) {
     return;
   }
-  me.rescan = true;  // until the scan is through
   StartTransactionCommand();
   Scan(&me);
   CommitTransactionCommand();
@@ -156,6 +159,7 @@ bool TryBatch(BatchOutcome* outcome) {
     const int64 batches = me.batches;
     ScanIfNeeded();
     *outcome = RunBatch(&me);
+    me.backlog = outcome->leftover;
     if (me.batches != batches) {
       TurnJournalNowAndThen(GetCurrentTimestamp());
     }

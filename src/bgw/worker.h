@@ -29,6 +29,7 @@ struct Worker {
   MemoryContext graph_context, batch_context, record_context;
   IndexedGraph indexed;  // graph == nullptr: must be loaded
   HTAB* refreshed;       // when TVIEWs with a min_interval were last refreshed; nullptr: none was
+  bool backlog;          // the last batch left ready records
   bool rescan;           // some rows of the journal did not fit into `pending`
   bool check_extension;
   int failures;

@@ -22,8 +22,8 @@ void ScanJournal(JournalRowFunction function, void* context);
 // Reads the payload of a row again, palloc'd; false when there is no such row with that xid (aborted, or the table was recycled).
 bool ReadJournalRow(core::JournalAddress address, uint64 xid, core::ByteSpan* payload);
 
-// Deletes a row in the current transaction.  The row must be committed.  Skips a row of a recycled table.
-void DeleteJournalRow(core::JournalAddress address);
+// Deletes a row in the current transaction.  The row must be committed.  Skips a row of a recycled table or of another transaction.
+void DeleteJournalRow(core::JournalAddress address, uint64 xid);
 
 // Moves to the next table when the current one is past its size and another is empty, and recycles (a new file) each other table
 // that holds no live row and whose lock nobody holds.  Uses transactions of its own; call it outside of one.

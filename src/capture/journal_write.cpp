@@ -57,7 +57,7 @@ core::JournalAddress WriteJournal(uint64 xid, core::ByteSpan payload) {
   return address;
 }
 
-void DeleteJournalRow(core::JournalAddress address) {
+void DeleteJournalRow(core::JournalAddress address, uint64 xid) {
   Relation journal = table_open(JournalOid(address.table), RowExclusiveLock);
   PageRows* rows = nullptr;
   if (RelationFileNumber(journal) == address.relfile) {
@@ -66,7 +66,8 @@ void DeleteJournalRow(core::JournalAddress address) {
   } else {
     NoteForeignFile();
   }
-  if (rows != nullptr && rows->count == 1) {
+  // The row of a savepoint that rolled back is gone, and vacuum may have given its place to somebody else's.
+  if (rows != nullptr && rows->count == 1 && rows->rows[0].xid == xid) {
     ItemPointerData tid;
     ItemPointerSet(&tid, address.block, address.offset);
     TM_FailureData failure;

@@ -78,8 +78,9 @@ AddPending AddPendingRecord(Pending* pending, const PendingRecord& record) noexc
   const Probe probe = {HashBytes(0, bytes), 0, bytes};
   try {
     if (Node* known = pending->known.Find(probe)) {
-      if (record.payload.size > 0 &&
-          (record.payload.size != known->payload_size || memcmp(record.payload.data, known->payload.get(), known->payload_size) != 0)) {
+      // No payload says that it is to be read: what is kept may be that of the row that was there before.
+      if (record.payload.size != known->payload_size ||
+          (known->payload_size > 0 && memcmp(record.payload.data, known->payload.get(), known->payload_size) != 0)) {
         pending->KeepPayload(known, record.payload);
       }
       return AddPending::kKnown;

@@ -20,8 +20,8 @@ struct PendingRecord {
 Pending* NewPending(size_t payload_memory, size_t max_records) noexcept;
 void DeletePending(Pending* pending) noexcept;
 
-// kKnown: the record keeps its place; a payload other than the one kept replaces it (a rolled back savepoint's row may have made
-// room for another row of the same transaction).
+// kKnown: the record keeps its place and gets the payload given now, or none (a rolled back savepoint's row may have made room for
+// another row of the same transaction).
 enum class AddPending : uint8_t { kAdded, kKnown, kFull, kOutOfMemory };
 AddPending AddPendingRecord(Pending* pending, const PendingRecord& record) noexcept;
 

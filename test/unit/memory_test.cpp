@@ -133,7 +133,7 @@ TEST(Memory, PendingRecordsSurviveEveryFailedAllocation) {
     }
     ASSERT_EQ(PendingCount(pending), kept);
     for (uint32_t i = 0; i < kept; ++i) {
-      ASSERT_EQ(AddPendingRecord(pending, {1, 0, {1, i, 1, 0}, {nullptr, 0}}), AddPending::kKnown);
+      ASSERT_EQ(AddPendingRecord(pending, {1, 0, {1, i, 1, 0}, Span("payload")}), AddPending::kKnown);
       ASSERT_EQ(Text(PendingAt(pending, i).payload), "payload");
     }
     ASSERT_EQ(AddPendingRecord(pending, {1, 0, {1, kept, 1, 0}, Span("payload")}), AddPending::kAdded);
