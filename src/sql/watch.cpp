@@ -373,6 +373,10 @@ void WatchAfter(Node* statement, const Watched& watched) {
         catalog::RemoveUnneededTriggers(watched.other);  // left its parent
       }
       catalog::InvalidateRelations(list_make1_oid(watched.other));
+      if (!catalog::IsCaptured(watched.relation)) {
+        catalog::RemoveUnneededTriggers(watched.relation);
+      }
+      catalog::InvalidateRelations(list_make1_oid(watched.relation));
     }
   } else if (watched.widened) {
     RegisterAgainAll(TviewsOver(RelationRelationId, watched.relation, true));
