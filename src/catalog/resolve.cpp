@@ -23,6 +23,8 @@ Name ParseName(const char* text) {
   return {nullptr, static_cast<const char*>(linitial(parts))};
 }
 
+int CompareNames(const ListCell* a, const ListCell* b) { return strcmp(static_cast<const char*>(lfirst(a)), static_cast<const char*>(lfirst(b))); }
+
 }  // namespace
 
 Oid ResolveTview(const char* name) {
@@ -37,8 +39,7 @@ Oid TryResolveTview(const char* name) {
   const Name wanted = ParseName(name);
   Oid found = InvalidOid;
   int count = 0;
-  StringInfoData candidates;
-  initStringInfo(&candidates);
+  List* candidates = NIL;
   RowScan scan = OpenRows(pg::Table::kTview, nullptr);
   while (NextRow(&scan)) {
     const Oid table = OidColumn(scan, tview_column::kTview);
@@ -51,13 +52,20 @@ Oid TryResolveTview(const char* name) {
     if (strcmp(relation, wanted.relation) != 0 && strcmp(entity, wanted.relation) != 0) {
       continue;
     }
-    appendStringInfo(&candidates, "%s%s", count > 0 ? ", " : "", quote_qualified_identifier(schema, relation));
+    candidates = lappend(candidates, quote_qualified_identifier(schema, relation));
     found = table;
     ++count;
   }
   CloseRows(&scan);
   if (count > 1) {
-    ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_ALIAS), errmsg("TVIEW name \"%s\" is ambiguous", name), errdetail("It could be %s.", candidates.data),
+    list_sort(candidates, CompareNames);
+    StringInfoData list;
+    initStringInfo(&list);
+    ListCell* cell;
+    foreach (cell, candidates) {
+      appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", static_cast<const char*>(lfirst(cell)));
+    }
+    ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_ALIAS), errmsg("TVIEW name \"%s\" is ambiguous", name), errdetail("It could be %s.", list.data),
                     errhint("Qualify the name with its schema.")));
   }
   return found;

@@ -355,7 +355,9 @@ enum class Present : uint8 { kNo, kInDoubt, kYes };
 Present FindHidden(Writer* writer, const Datum* values) {
   if (writer->dirty_scan == nullptr) {
     InitDirtySnapshot(writer->dirty);
+    MemoryContext old = MemoryContextSwitchTo(writer->own);  // it outlives the row
     writer->dirty_scan = BeginKeyScan(writer->target, &writer->dirty);
+    MemoryContextSwitchTo(old);
   }
   if (!FindStored(writer->target, writer->dirty_scan, values, writer->stored)) {
     return Present::kNo;
