@@ -60,6 +60,7 @@ void BuildScanKeys(Target* target) {
 
 Target* OpenTarget(const catalog::Tview* tview, LOCKMODE lock, Snapshot snapshot) {
   Target* target = static_cast<Target*>(palloc0(sizeof(Target)));
+  target->own = CurrentMemoryContext;
   target->tview = tview;
   target->table = table_open(tview->table, lock);
   CheckTable(tview, target->table);
@@ -93,8 +94,12 @@ bool FindStored(const Target* target, IndexScanDesc scan, const Datum* values, T
   for (int i = 0; i < count; ++i) {
     target->scan_keys[i].sk_argument = values[target->scan_key_at[i]];
   }
+  // The scan allocates some of its state when it first needs it; that must not go with a row's memory.
+  MemoryContext old = MemoryContextSwitchTo(target->own);
   index_rescan(scan, target->scan_keys, count, nullptr, 0);
-  return index_getnext_slot(scan, ForwardScanDirection, stored);
+  const bool found = index_getnext_slot(scan, ForwardScanDirection, stored);
+  MemoryContextSwitchTo(old);
+  return found;
 }
 
 bool SameValue(const Target* target, int i, TupleTableSlot* stored, Datum value, bool is_null) {

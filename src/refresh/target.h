@@ -6,6 +6,7 @@
 namespace tviews::refresh {
 
 struct Target {
+  MemoryContext own;
   const catalog::Tview* tview;
   Relation table, index;
   TupleDesc row;     // the owned columns, then `tid`: what the changes are kept as

@@ -484,7 +484,8 @@ void EndGroup(Writer* writer) {
 Written WriteRow(Writer* writer, const Datum* values, const bool* nulls, int64 tag) {
   writer->tag = tag;
   ResetPerTupleExprContext(writer->estate);
-  MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));
+  // Not the per-tuple context: trigger functions keep state where they are first called.
+  MemoryContext old = MemoryContextSwitchTo(writer->estate->es_query_cxt);
   Written written;
   if (writer->op == Op::kInsert) {
     written = Insert(writer, values, nulls);
