@@ -79,6 +79,9 @@ void Publish(Batch* batch, const AppliedSnapshot& applied, int64 parked) {
   if (oldest == 0 && core::RingBytesUsed(slot->ring) > 0) {
     oldest = batch->began;  // pushed since the last drain, which came later
   }
+  if (worker->avoid_count == 0) {
+    slot->waiting_for[0] = '\0';
+  }
   slot->oldest_unapplied = oldest;
   slot->applied_xmin = applied.xmin;
   slot->applied_xmax = applied.xmax;

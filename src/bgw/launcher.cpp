@@ -156,7 +156,7 @@ TimestampTz Supervise(int i, TimestampTz now) {
   }
   if (!list_member_oid(databases, database)) {
     Free(slot, worker);
-    return DT_NOEND;
+    return now;  // room for another probe
   }
   if (StateOf(slot) == shmem::WorkerState::kStopping && pg_atomic_read_u32(&slot->check_extension) == 0) {
     Free(slot, worker);

@@ -62,7 +62,9 @@ void TakeOne(Worker* worker, const LockSet::Entry& entry) {
   if (got == LOCKACQUIRE_NOT_AVAIL) {
     AnnounceWait(worker, entry, &tag);
     got = LockAcquire(&tag, entry.mode, false, false);
-    SetWaitingFor(worker, "");
+    if (worker->avoid_count == 0) {
+      SetWaitingFor(worker, "");
+    }
     worker->lock_waited_for = InvalidOid;
     pg_atomic_write_u32(&worker->slot->worker_state, static_cast<uint32>(shmem::WorkerState::kWorking));
   }
@@ -125,7 +127,6 @@ bool TakeLocks(Worker* worker, LockSet* locks) {
 void NoteLockMissed(Worker* worker) {
   const Oid missed = worker->lock_waited_for;
   worker->lock_waited_for = InvalidOid;
-  SetWaitingFor(worker, "");
   if (!OidIsValid(missed)) {
     return;
   }

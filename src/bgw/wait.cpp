@@ -6,6 +6,7 @@
 #include "pg/extension.h"
 #include "refresh/deferred.h"
 #include "shmem/database.h"
+#include "shmem/lwlock.h"
 #include "shmem/segment.h"
 
 namespace tviews::bgw {
@@ -30,20 +31,40 @@ void Nap(long ms) {
   CHECK_FOR_INTERRUPTS();
 }
 
-// Does this session hold what the worker waits for?  Then waiting for the worker would never end.
-void RefuseOwnLock(const shmem::Database* slot) {
-  if (static_cast<shmem::WorkerState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32*>(&slot->worker_state))) != shmem::WorkerState::kWaitingForLock ||
-      slot->worker_pid == 0) {
-    return;
+// Is this session what the worker says it waits for, or avoids?
+bool IsNamedAsHolder(shmem::Database* slot) {
+  char what[sizeof(slot->waiting_for)];
+  {
+    shmem::ScopedLock lock(&slot->lock, LW_SHARED);
+    strlcpy(what, slot->waiting_for, sizeof(what));
   }
-  ArrayType* blockers = DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(slot->worker_pid)));
+  char mine[64];
+  const int length = snprintf(mine, sizeof(mine), "held by process %d", MyProcPid);
+  const size_t whole = strlen(what);
+  return whole >= static_cast<size_t>(length) && strcmp(what + whole - length, mine) == 0;
+}
+
+bool IsBlocking(shmem::Database* slot) {
+  const pid_t worker = slot->worker_pid;
+  if (static_cast<shmem::WorkerState>(pg_atomic_read_u32(&slot->worker_state)) != shmem::WorkerState::kWaitingForLock || worker == 0) {
+    return false;
+  }
+  ArrayType* blockers = DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(worker)));
   const int count = ArrayGetNItems(ARR_NDIM(blockers), ARR_DIMS(blockers));
   const auto* pids = reinterpret_cast<const int32*>(ARR_DATA_PTR(blockers));
   for (int i = 0; i < count; ++i) {
     if (pids[i] == MyProcPid) {
-      ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("the refresh worker waits for a lock that this session holds"),
-                      errhint("Commit or roll back before you wait.")));
+      return true;
     }
+  }
+  return false;
+}
+
+// Does this session hold what the worker waits for?  Then waiting for the worker would never end.
+void RefuseOwnLock(shmem::Database* slot) {
+  if (IsNamedAsHolder(slot) || IsBlocking(slot)) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("the refresh worker waits for a lock that this session holds"),
+                    errhint("Commit or roll back before you wait.")));
   }
 }
 
