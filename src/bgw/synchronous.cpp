@@ -10,12 +10,9 @@ namespace tviews::bgw {
 namespace {
 
 constexpr long kSliceMs = 50;  // how soon a cancel is noticed
-bool must_wait = false;
+bool committing = false;
 
-// Installed after capture's callback and so called before it: what was captured is still known.
-void AtTransactionEnd(XactEvent event, void* arg) {
-  must_wait = event == XACT_EVENT_COMMIT && pg::synchronous && !AmRefreshWorker() && shmem::Attached() && capture::CapturedAnything();
-}
+void AtTransactionEnd(XactEvent event, void* arg) { committing = event == XACT_EVENT_COMMIT && pg::synchronous && !AmRefreshWorker() && shmem::Attached(); }
 
 // Interrupts are held here, as in SyncRepWaitForLSN: the two that end a wait are polled.
 bool IsInterrupted() {
@@ -63,11 +60,11 @@ void Wait() {
 }
 
 void AfterRelease(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void* arg) {
-  if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !isTopLevel || !must_wait) {
+  if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !isTopLevel || !committing) {
     return;
   }
-  must_wait = false;
-  if (isCommit) {
+  committing = false;
+  if (isCommit && capture::CapturedAnything()) {
     Wait();
   }
 }
