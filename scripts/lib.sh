@@ -64,7 +64,7 @@ find_postgres() {
 build_and_install() {
   local log=$scratch/build.log
   if ! { make -C "$top" -j"${JOBS:-$(nproc)}" PG_CONFIG="$pg_config" CI="${CI:-}" && make -C "$top" install PG_CONFIG="$pg_config"; } > "$log" 2>&1; then
-    tail -n 60 "$log" >&2
+    grep -vE '^(g\+\+|/usr/bin/(install|mkdir)|make\[[0-9]+\]: (Enter|Leav))' "$log" | tail -n 80 >&2
     return 1
   fi
 }

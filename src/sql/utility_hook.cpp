@@ -17,6 +17,18 @@ object_access_hook_type previous_access;
 
 bool replacing_function;  // a CREATE OR REPLACE FUNCTION is running
 
+// As have_createdb_privilege(), which 15 exports only in its latest minor versions.
+bool MayCreateDatabases() {
+  HeapTuple role = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+  if (!HeapTupleIsValid(role)) {
+    return false;
+  }
+  const Form_pg_authid form = reinterpret_cast<Form_pg_authid>(GETSTRUCT(role));
+  const bool may = form->rolsuper || form->rolcreatedb;
+  ReleaseSysCache(role);
+  return may;
+}
+
 // The database that a command needs for itself; InvalidOid for others.
 Oid DatabaseWanted(Node* statement) {
   const char* name = nullptr;
@@ -54,7 +66,7 @@ Oid DatabaseWanted(Node* statement) {
   if (pg_database_ownercheck(database, GetUserId())) {
     return database;
   }
-  return template_is_enough && have_createdb_privilege() ? database : InvalidOid;
+  return template_is_enough && MayCreateDatabases() ? database : InvalidOid;
 }
 
 DropBehavior BehaviorOf(Node* statement) {
