@@ -15,7 +15,17 @@ struct Row {
   int key_count;
   char** key;
   bool unkeyed_full;
+  const char* options;  // json
 };
+
+const char* KeyText(const Row& row) {
+  StringInfoData text;
+  initStringInfo(&text);
+  for (int i = 0; i < row.key_count; ++i) {
+    appendStringInfo(&text, "%s%s", i > 0 ? ", " : "", quote_identifier(row.key[i]));
+  }
+  return text.data;
+}
 
 bool ReadRow(Oid table, Row* row) {
   RowScan scan = OpenRowsByKey(pg::Table::kTview, kTviewIndex, tview_column::kTview, ObjectIdGetDatum(table), true, nullptr);
@@ -24,6 +34,7 @@ bool ReadRow(Oid table, Row* row) {
     row->view = OidColumn(scan, tview_column::kView);
     row->key = ArrayTexts(ArrayColumn(scan, tview_column::kKeyColumns), &row->key_count);
     Jsonb* options = DatumGetJsonbP(CopiedColumn(scan, tview_column::kOptions));
+    row->options = JsonbToCString(nullptr, &options->root, -1);
     JsonbValue buffer;
     const JsonbValue* value = getKeyJsonValueFromContainer(&options->root, "on_unkeyed", strlen("on_unkeyed"), &buffer);
     row->unkeyed_full = value != nullptr && value->type == jbvString && value->val.string.len == 4 && memcmp(value->val.string.val, "full", 4) == 0;
@@ -54,16 +65,7 @@ void AddColumns(Oid table, Oid view) {
       continue;
     }
     if (get_attnum(table, name) == InvalidAttrNumber) {
-      appendStringInfo(&sql, "%s ADD COLUMN %s %s", sql.len > 0 ? "," : "", quote_identifier(name),
-                       format_type_extended(column->atttypid, column->atttypmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
-      if (OidIsValid(column->attcollation) && column->attcollation != get_typcollation(column->atttypid)) {
-        const SqlContext context = EnterSql(GetUserId());
-        char* collation = generate_collation_name(column->attcollation);
-        MemoryContext saved = MemoryContextSwitchTo(context.outer);
-        appendStringInfo(&sql, " COLLATE %s", collation);
-        MemoryContextSwitchTo(saved);
-        LeaveSql(context);
-      }
+      appendStringInfo(&sql, "%s ADD COLUMN %s", sql.len > 0 ? "," : "", ColumnDefinition(column));
     }
   }
   relation_close(relation, NoLock);
@@ -115,6 +117,7 @@ bool DeriveAgain(Oid table) {
   const List* relations = LockRelationsRead(row.view, InvalidOid);
   lineage::Request request = {row.view, row.key_count, key_columns, row.unkeyed_full};
   const lineage::Lineage lineage = lineage::DeriveLineage(request);
+  LockRelationOid(table, ShareRowExclusiveLock);  // before the object, as everybody
   LockTview(table);
   AddColumns(table, row.view);
   const char* name = get_rel_name(table);
@@ -126,6 +129,7 @@ bool DeriveAgain(Oid table) {
   CommandCounterIncrement();
   WriteLineage(table, lineage, row.key, row.key_count, columns);
   CommandCounterIncrement();
+  CreateTviewTriggers(table, quote_qualified_identifier(get_namespace_name(get_rel_namespace(row.view)), get_rel_name(row.view)), KeyText(row), row.options);
   RecomputeLevels();
   return true;
 }

@@ -162,12 +162,7 @@ void MakeTable(Building* building) {
   appendStringInfo(&sql, "CREATE %sTABLE %s (", definition.table.unlogged || definition.options.unlogged ? "UNLOGGED " : "", building->qualified);
   Relation view = relation_open(building->view, AccessShareLock);
   for (int i = 0; i < building->column_count; ++i) {
-    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(view), i);
-    appendStringInfo(&sql, "%s%s %s", i > 0 ? ", " : "", quote_identifier(building->columns[i]),
-                     format_type_extended(column->atttypid, column->atttypmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
-    if (OidIsValid(column->attcollation) && column->attcollation != get_typcollation(column->atttypid)) {
-      appendStringInfo(&sql, " COLLATE %s", generate_collation_name(column->attcollation));
-    }
+    appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "", ColumnDefinition(TupleDescAttr(RelationGetDescr(view), i)));
     if (IsKey(*building, building->columns[i])) {
       appendStringInfoString(&sql, " NOT NULL");
     }

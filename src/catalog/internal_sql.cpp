@@ -98,6 +98,22 @@ Datum ResultDatum(uint64 row, int column, bool* is_null) {
   return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
 }
 
+char* ColumnDefinition(Form_pg_attribute column) {
+  char* type = format_type_extended(column->atttypid, column->atttypmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+  if (!OidIsValid(column->attcollation) || column->attcollation == get_typcollation(column->atttypid)) {
+    return psprintf("%s %s", quote_identifier(NameStr(column->attname)), type);
+  }
+  HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(column->attcollation));
+  if (!HeapTupleIsValid(tuple)) {
+    elog(ERROR, "cache lookup failed for collation %u", column->attcollation);
+  }
+  const Form_pg_collation form = reinterpret_cast<Form_pg_collation>(GETSTRUCT(tuple));
+  char* text = psprintf("%s %s COLLATE %s", quote_identifier(NameStr(column->attname)), type,
+                        quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname)));
+  ReleaseSysCache(tuple);
+  return text;
+}
+
 ArrayType* TextArray(const char* const* texts, int count) {
   Datum* elements = static_cast<Datum*>(palloc(sizeof(Datum) * (count + 1)));
   for (int i = 0; i < count; ++i) {

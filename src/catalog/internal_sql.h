@@ -45,6 +45,9 @@ void RunUtility(const char* sql);
 // Column `column` of row `row` of SPI_tuptable.
 Datum ResultDatum(uint64 row, int column, bool* is_null);
 
+// A column definition: quoted name, type, collation when it is not the type's own; everything qualified.
+char* ColumnDefinition(Form_pg_attribute column);
+
 // A text[] of `count` strings.
 ArrayType* TextArray(const char* const* texts, int count);
 

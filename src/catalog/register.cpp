@@ -28,10 +28,11 @@ void CheckRights(const List* relations, Oid user) {
                       errdetail("A TVIEW needs the SELECT privilege on every table it reads."),
                       errhint("GRANT SELECT, TRIGGER ON %s TO %s;", QualifiedName(relation), quote_identifier(GetUserNameFromId(user, false)))));
     }
-    if (pg_class_aclcheck(relation, user, ACL_TRIGGER) != ACLCHECK_OK) {
+    const Oid host = RowHost(relation);
+    if (pg_class_aclcheck(relation, user, ACL_TRIGGER) != ACLCHECK_OK || pg_class_aclcheck(host, user, ACL_TRIGGER) != ACLCHECK_OK) {
       ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for table %s", QualifiedName(relation)),
                       errdetail("A TVIEW needs the TRIGGER privilege on every table it reads."),
-                      errhint("GRANT TRIGGER ON %s TO %s;", QualifiedName(relation), quote_identifier(GetUserNameFromId(user, false)))));
+                      errhint("GRANT TRIGGER ON %s TO %s;", QualifiedName(host), quote_identifier(GetUserNameFromId(user, false)))));
     }
   }
 }

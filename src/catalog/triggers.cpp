@@ -6,9 +6,7 @@
 #include "catalog/rows.h"
 
 namespace tviews::catalog {
-namespace {
 
-// The relation that carries the row trigger for `relation`: the root of its partition tree.
 Oid RowHost(Oid relation) {
   if (!get_rel_relispartition(relation)) {
     return relation;
@@ -16,6 +14,8 @@ Oid RowHost(Oid relation) {
   List* ancestors = get_partition_ancestors(relation);
   return ancestors == NIL ? relation : llast_oid(ancestors);
 }
+
+namespace {
 
 const char* RowTriggerName(Oid host) { return get_rel_relkind(host) == RELKIND_PARTITIONED_TABLE ? kRootTrigger : kRowTrigger; }
 
@@ -43,13 +43,15 @@ bool Arm(Oid trigger) {
 }
 
 // As the extension's owner: the user needs no right on the function, and TRIGGER on the table was checked before.
+// `arguments` replace those of an existing trigger.
 void CreateOne(Oid relation, const char* name, bool row, List* arguments) {
   const Oid existing = get_trigger_oid(relation, name, true);
-  if (OidIsValid(existing)) {
+  if (OidIsValid(existing) && arguments == NIL) {
     Arm(existing);
     return;
   }
   CreateTrigStmt* statement = makeNode(CreateTrigStmt);
+  statement->replace = OidIsValid(existing);
   statement->trigname = pstrdup(name);
   statement->relation = makeRangeVar(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation), -1);
   statement->funcname = list_make2(makeString(get_namespace_name(pg::ExtensionSchemaOid())), makeString(pstrdup("pg_tviews_capture")));

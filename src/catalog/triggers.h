@@ -12,8 +12,12 @@ inline constexpr const char* kTruncateTrigger = "pg_tviews_capture_truncate";
 // Every relation whose capture triggers matter to a reader of `relation`: its whole partition tree, or its children; OIDs, sorted.
 List* CaptureMembers(Oid relation);
 
-// The row trigger of a TVIEW's own table; its arguments carry the definition through dump and restore.
+// The triggers of a TVIEW's own table, made or brought up to date; the row trigger's arguments carry the definition through dump
+// and restore.
 void CreateTviewTriggers(Oid table, const char* view, const char* key, const char* options);
+
+// The relation that carries the row trigger for `relation`: the root of its partition tree.
+Oid RowHost(Oid relation);
 
 // Does a TVIEW read this relation or one of its ancestors?
 bool IsCaptured(Oid relation);

@@ -24,9 +24,22 @@ List* functions;  // replaced by the running command, in TopTransactionContext
 
 Oid Find(const RangeVar* name) { return name == nullptr ? InvalidOid : RangeVarGetRelidExtended(name, NoLock, RVR_MISSING_OK, nullptr, nullptr); }
 
+List* AllTviews() {
+  List* found = NIL;
+  catalog::RowScan scan = catalog::OpenRows(pg::Table::kTview, nullptr);
+  while (catalog::NextRow(&scan)) {
+    found = lappend_oid(found, catalog::OidColumn(scan, catalog::tview_column::kTview));
+  }
+  catalog::CloseRows(&scan);
+  return found;
+}
+
 // TVIEWs that see `object`: through plain views, rules and ancestors; TVIEWs' own tables are a border.  Lowest level first.
 // `whole_row`: only those that use a whole row of the relation.
 List* TviewsOver(Oid object_class, Oid object, bool whole_row) {
+  if (AllTviews() == NIL) {
+    return NIL;
+  }
   const SqlContext context = EnterSql(ExtensionOwner());
   const uint64 rows = RunSql(
       "WITH RECURSIVE o(class, id) AS (SELECT $1::oid, $2::oid UNION "
@@ -136,6 +149,9 @@ void WatchRename(RenameStmt* statement, Watched* watched) {
       watched->old_column = statement->subname;
       watched->new_column = statement->newname;
       break;
+    case OBJECT_SCHEMA:
+      watched->schema = watched->any = true;
+      return;
     default:
       return;
   }
@@ -347,6 +363,13 @@ void WatchAfter(Node* statement, const Watched& watched) {
     return;
   }
   const ListCell* cell;
+  if (watched.schema) {  // mapping queries name it, or an operator or type in it
+    const List* all = AllTviews();
+    foreach (cell, all) {
+      catalog::DeriveAgain(lfirst_oid(cell));
+    }
+    return;
+  }
   foreach (cell, watched.parents) {
     if (catalog::IsCaptured(lfirst_oid(cell))) {
       catalog::EnsureCaptureTriggers(lfirst_oid(cell));

@@ -13,7 +13,8 @@ struct Watched {
   bool widened;    // columns came or went: matters to whole-row references only
   bool renamed;    // names moved: mapping queries have to be written again
   bool triggers;   // triggers were enabled or disabled
-  bool indexed;
+  bool indexed;    // or its owner changed
+  bool schema;     // a schema was renamed
   const char* old_column;  // RENAME COLUMN
   const char* new_column;
   List* parents;   // OIDs: relations that get a new child
