@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 use Test::More;
+use PostgreSQL::Test::Utils;
 use Time::HiRes qw(sleep);
 use TviewsNode qw(start_node oracle wait_applied wait_until worker_pid);
 use TviewsLoad qw(make_tviews start_writers finish_writers);
@@ -40,8 +41,13 @@ for my $victim ('pg_tviews refresh worker', 'client backend') {
 
 $writers = start_writers($node, 'app', 4, 5);
 sleep 1;
+my ($postmaster) = split /\n/, PostgreSQL::Test::Utils::slurp_file($node->data_dir . '/postmaster.pid');
 $node->kill9;
 finish_writers($writers);
+for (1 .. 300) {    # until its zombie is reaped the lock file counts as held
+	last unless kill 0, $postmaster;
+	sleep 0.1;
+}
 $node->start;
 wait_applied($node, 'app');
 oracle($node, 'app', 'after kill -9 of the postmaster');
