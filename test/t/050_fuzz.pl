@@ -11,12 +11,13 @@ use TviewsNode qw(start_node test_dir);
 
 my $node = start_node('fuzz');
 my $run = test_dir() . '/fuzz/run';
-my %seeds = (shapes => $ENV{FUZZ_SEEDS} // '1-10', views => $ENV{FUZZ_SEEDS} // '1-20', 'shapes --disturb' => $ENV{FUZZ_SEEDS} // '11-14');
+my %seeds = (shapes => $ENV{FUZZ_SEEDS} // '1-10', views => $ENV{FUZZ_SEEDS} // '1-20', lineage => $ENV{FUZZ_SEEDS} // '1-20',
+	 'shapes --disturb' => $ENV{FUZZ_SEEDS} // '11-14');
 
 # Regressions come first.
 open my $list, '<', test_dir() . '/fuzz/seeds.txt' or die $!;
 while (my $line = <$list>) {
-	$seeds{$1} = "$2,$seeds{$1}" if $line =~ /^(shapes|views)\s+(\d+)/;
+	$seeds{$1} = "$2,$seeds{$1}" if $line =~ /^(shapes|views|lineage)\s+(\d+)/;
 }
 close $list;
 

@@ -54,7 +54,7 @@ def build(cur, rng, setup, tally):
     maker = ViewMaker(rng, rels)
     for n in range(2):                      # plain views, to be nested
         if rng.random() < 0.6:
-            query, cols = maker.query("pk_w", 0)
+            query, cols = make_query(cur, maker, "pk_w", 0)
             statement = f'CREATE VIEW public."w {n}" AS {query}'
             execute(cur, statement)
             setup.append(statement)
@@ -63,8 +63,7 @@ def build(cur, rng, setup, tally):
         entity = f"e{n}" if rng.random() < 0.8 else f"E {n}"
         where = rng.choice(["public", '"App"'])
         table = f'{where}."tv_{entity}"'
-        query, cols = maker.query(f"pk_{entity}")
-        check_key(cur, query, f"pk_{entity}")
+        query, cols = make_query(cur, maker, f"pk_{entity}")
         tally.offered += 1
         statement = cur.mogrify("SELECT pg_tviews_create(%s, %s)", (table, query)).decode()
         if rng.random() < 0.3 and entity[0] == "e":
@@ -91,8 +90,27 @@ def execute(cur, statement):
         raise drive.Failure(f"the generator made a wrong statement: {error} in: {statement}") from error
 
 
+def make_query(cur, maker, key, depth=1):
+    """A view that is not too slow (joins may multiply rows): (query, columns)."""
+    while True:
+        query, cols = maker.query(key, depth)
+        cur.execute("SET statement_timeout = '100ms'")
+        try:
+            check_key(cur, query, key)
+            return query, cols
+        except psycopg2.errors.QueryCanceled:
+            pass
+        finally:
+            cur.execute("RESET statement_timeout")
+
+
 def check_key(cur, query, key):
     """The generator's own promise: the query runs and its key is unique and not null."""
-    execute(cur, f'SELECT count(*) - count(DISTINCT "{key}") FROM ({query}) q')
+    try:
+        cur.execute(f'SELECT count(*) - count(DISTINCT "{key}"), count(q::text) FROM ({query}) q')
+    except psycopg2.errors.QueryCanceled:
+        raise
+    except psycopg2.Error as error:
+        raise drive.Failure(f"the generator made a wrong query: {error} in: {query}") from error
     if cur.fetchone()[0] != 0:
         raise drive.Failure(f"the generator made a view whose key is not unique: {query}")
