@@ -29,7 +29,7 @@ bool rows_unpushed = false;  // rows in the journal that the ring does not know
 bool rows_pushed = false;
 bool wake = false;
 
-bool last_commit_captured = false;
+bool last_commit_captured = false;  // outlives Reset: asked for until the commit has released everything
 
 unsigned char payload_buffer[core::kMaxPayload];
 
@@ -110,6 +110,7 @@ void Publish() {
   if (rows_unpushed && database != nullptr) {
     pg_atomic_write_u32(&database->scan_needed, 1);
   }
+  last_commit_captured = true;
   pg::Waitpoint("after_publish");
 }
 
@@ -124,6 +125,7 @@ void WakeIfNeeded() {
 void PublishAsTopLevel() {
   ResourceOwner old = CurrentResourceOwner;
   CurrentResourceOwner = TopTransactionResourceOwner;
+  last_commit_captured = false;
   MemoryContext old_context = MemoryContextSwitchTo(TopTransactionContext);
   Publish();
   MemoryContextSwitchTo(old_context);
@@ -140,7 +142,6 @@ void OnTransaction(XactEvent event, void*) {
     case XACT_EVENT_COMMIT:
     case XACT_EVENT_PREPARE:
       WakeIfNeeded();
-      last_commit_captured = rows_pushed || rows_unpushed;
       Reset();
       break;
     case XACT_EVENT_ABORT:
