@@ -25,6 +25,15 @@ void TakeSnapshot(Worker* worker) {
   EnsureGraph(worker, generation);
 }
 
+// The flag is up before a transaction that could not push everything becomes visible: what S sees of it is found by this scan.
+void ScanIfFlagged(Worker* worker) {
+  if (pg_atomic_exchange_u32(&worker->slot->scan_needed, 0) != 0) {
+    worker->rescan = true;  // until the scan is through
+    Scan(worker);
+    Drain(worker);
+  }
+}
+
 // Locks, then S, then what S sees; again while that reaches TVIEWs not locked yet.
 void LockAndSelect(Batch* batch) {
   Worker* worker = batch->worker;
@@ -44,6 +53,7 @@ void LockAndSelect(Batch* batch) {
     pg::Waitpoint("batch_before_second_drain");
     // A record enters the ring before its transaction can become visible: this drain brings every record of S.
     Drain(worker);
+    ScanIfFlagged(worker);
     Select(batch);
     WantLocks(batch);
   }
