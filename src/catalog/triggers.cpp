@@ -39,6 +39,9 @@ bool Arm(Oid trigger) {
   }
   systable_endscan(scan);
   table_close(triggers, RowExclusiveLock);
+  if (changed) {
+    CommandCounterIncrement();
+  }
   return changed;
 }
 

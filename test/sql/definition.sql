@@ -9,7 +9,14 @@ CREATE INDEX ON tb_post (fk_user);
 INSERT INTO tb_user (pk_user, name) SELECT i, 'u' || i FROM generate_series(1, 3) i;
 INSERT INTO tb_post (pk_post, fk_user, title, price) SELECT i, 1 + i % 3, 't' || i, i FROM generate_series(1, 9) i;
 
--- What is registered, by name.
+-- What is registered, by name; what should not be there.
+CREATE TEMP VIEW orphans AS
+  SELECT 'catalog' AS of, tview AS oid FROM pg_tview_catalog WHERE tview NOT IN (SELECT oid FROM pg_class)
+  UNION ALL SELECT 'relation', tview FROM pg_tview_relation WHERE tview NOT IN (SELECT tview FROM pg_tview_catalog)
+  UNION ALL SELECT 'mapping', tview FROM pg_tview_mapping WHERE tview NOT IN (SELECT tview FROM pg_tview_catalog)
+  UNION ALL SELECT 'deferred', tview FROM pg_tview_deferred WHERE tview NOT IN (SELECT tview FROM pg_tview_catalog)
+  UNION ALL SELECT 'point', relation FROM pg_tview_capture_point WHERE point NOT IN (SELECT point FROM pg_tview_mapping)
+  UNION ALL SELECT 'trigger', tgrelid FROM pg_trigger WHERE tgname ~ '^pg_tviews_capture' AND NOT EXISTS (SELECT FROM pg_tview_relation) AND NOT EXISTS (SELECT FROM pg_tview_catalog);
 CREATE VIEW registered AS SELECT schema_name, entity, table_oid::regclass AS tview, view_oid::regclass AS view, key_columns, level, state,
   ARRAY(SELECT d::regclass::text FROM unnest(dependencies) d ORDER BY 1) AS reads FROM pg_tview_meta WHERE schema_name IN ('d1', 'D 2') ORDER BY 1, 2;
 CREATE VIEW triggers AS SELECT tgrelid::regclass AS relation, tgname, tgenabled FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
@@ -18,6 +25,7 @@ CREATE VIEW triggers AS SELECT tgrelid::regclass AS relation, tgname, tgenabled 
 -- The statement; its tag counts the rows.
 CREATE TABLE tv_post AS SELECT p.pk_post, p.id, p.fk_user, u.id AS user_id, u.name, p.price, jsonb_build_object('title', p.title, 'user', u.name) AS data
   FROM tb_post p JOIN tb_user u ON u.pk_user = p.fk_user;
+\echo :ROW_COUNT
 \d tv_post
 SELECT obj_description('tv_post'::regclass), obj_description('v_post'::regclass);
 SELECT * FROM registered;
@@ -61,7 +69,7 @@ DROP TABLE tv_post CASCADE;
 SELECT * FROM registered;
 SELECT * FROM triggers;
 SELECT to_regclass('v_post') IS NULL AS view_gone, to_regclass('"D 2"."tv_My User"') IS NULL AS reader_gone;
-SELECT count(*) FROM pg_tview_capture_point; SELECT count(*) FROM pg_tview_mapping; SELECT count(*) FROM pg_tview_relation; SELECT count(*) FROM pg_tview_deferred;
+TABLE orphans;
 
 -- Forms: columns named, storage, tablespace, unlogged, no data, SELECT INTO, EXECUTE, several in one string.
 CREATE UNLOGGED TABLE tv_a (pk_a, "Title") WITH (fillfactor = 70, autovacuum_enabled = off, toast.autovacuum_enabled = off) TABLESPACE pg_default
@@ -118,11 +126,13 @@ SELECT pg_tviews_create('post', 'SELECT 1; SELECT 2');
 SELECT pg_tviews_create('post', 'DELETE FROM tb_post');
 SELECT pg_tviews_create('post', 'SELECT pk_post FROM tb_post WHERE pk_post = $1');
 SELECT pg_tviews_create('nowhere.post', 'SELECT pk_post FROM tb_post');
--- No row without a key, no two with the same.
+-- No row without a key, no two with the same.  (The DETAIL names one of them.)
+\set VERBOSITY terse
 CREATE TABLE tv_user AS SELECT p.fk_user AS pk_user, p.pk_post FROM tb_post p;
 CREATE TABLE tv_user AS SELECT p.pk_post AS pk_user, u.id FROM tb_post p JOIN tb_user u ON u.pk_user = p.fk_user;
 INSERT INTO tb_post (pk_post, title) VALUES (10, NULL);
 SELECT pg_tviews_create('user', 'SELECT fk_user AS pk_user FROM tb_post WHERE fk_user IS NULL OR pk_post < 0');
+\set VERBOSITY default
 DELETE FROM tb_post WHERE pk_post = 10;
 -- The view of the default name is in the way.
 CREATE VIEW v_user AS SELECT pk_user, name FROM tb_user;
@@ -238,6 +248,7 @@ SELECT state FROM pg_tview_meta WHERE entity = 'p' AND schema_name = 'd1';
 ALTER TABLE tb_p ENABLE TRIGGER ALL;
 SELECT * FROM triggers WHERE relation = 'tb_p'::regclass;
 SELECT pg_tviews_wait('10 s');
+SELECT state FROM pg_tview_meta WHERE entity = 'p' AND schema_name = 'd1';
 SELECT * FROM tviews_oracle();
 
 -- Rights.
@@ -261,4 +272,4 @@ SELECT * FROM triggers;
 DROP ROLE regress_tviews_plain;
 
 DROP SCHEMA d1, "D 2" CASCADE;
-SELECT count(*) FROM pg_tview_catalog; SELECT count(*) FROM pg_tview_capture_point; SELECT count(*) FROM pg_tview_mapping; SELECT count(*) FROM pg_tview_relation; SELECT count(*) FROM pg_tview_deferred;
+TABLE orphans;
