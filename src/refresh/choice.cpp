@@ -9,11 +9,11 @@ namespace {
 
 constexpr int64 kKeepChoice = INT64CONST(60) * USECS_PER_SEC;  // tables grow without telling
 constexpr double kSurprise = 3.0;       // slower than estimated by this: look at the other form
-constexpr double kWorthATry = 20.0;     // but not when it is estimated this much dearer
 constexpr double kWorthBothering = 2000.0;  // microseconds
 
 HTAB* choices;
 double us_per_cost = 1.0;  // this machine's time for one unit of cost, over all statements
+int samples;               // of it; the first ones count more
 
 int At(Form form) { return form == Form::kSet ? 0 : 1; }
 Form Other(Form form) { return form == Form::kSet ? Form::kEach : Form::kSet; }
@@ -30,7 +30,7 @@ Choice* FindChoice(Oid tview, size_t keys) {
   }
   Choice key = {};
   key.tview = tview;
-  key.size_class = keys <= 1 ? 0 : keys <= 16 ? 1 : keys <= 256 ? 2 : 3;
+  key.size_class = keys <= 1 ? 0 : keys <= 16 ? 1 : keys <= 256 ? 2 : keys <= 2048 ? 3 : 4;
   bool found;
   Choice* choice = static_cast<Choice*>(hash_search(choices, &key, HASH_ENTER, &found));
   if (!found) {
@@ -64,13 +64,15 @@ void Measured(Choice* choice, Form form, size_t keys, double microseconds) {
   const double per_key = microseconds / (keys > 0 ? keys : 1);
   double* time = choice->us_per_key;
   time[at] = time[at] > 0 ? 0.8 * time[at] + 0.2 * per_key : per_key;
+  const double expected = us_per_cost * choice->cost[at];
   if (choice->cost[at] > 0 && microseconds > 0) {
-    us_per_cost = std::exp(0.98 * std::log(us_per_cost) + 0.02 * std::log(microseconds / choice->cost[at]));
+    samples = Min(samples + 1, 50);
+    us_per_cost = std::exp(std::log(us_per_cost) + (std::log(microseconds / choice->cost[at]) - std::log(us_per_cost)) / samples);
   }
   if (time[other] > 0) {
     choice->form = time[0] <= time[1] ? Form::kSet : Form::kEach;
-  } else if (!choice->explored && microseconds > kWorthBothering && microseconds > kSurprise * us_per_cost * choice->cost[at] &&
-             choice->cost[other] < kWorthATry * choice->cost[at]) {
+  } else if (!choice->explored && microseconds > kWorthBothering && microseconds > kSurprise * expected &&
+             us_per_cost * choice->cost[other] < microseconds) {
     choice->explored = true;
     choice->form = Other(form);
   }

@@ -5,7 +5,7 @@
 
 namespace tviews::refresh {
 
-// What is remembered per TVIEW and size class (1, up to 16, up to 256, above).
+// What is remembered per TVIEW and size class (1, up to 16, 256, 2048, above).
 struct Choice {
   Oid tview;
   uint32 size_class;

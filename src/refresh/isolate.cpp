@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kChunk = 10000;      // keys per subtransaction: bounds memory
 constexpr int kGiveUpAfter = 16;      // single keys failed alike and none succeeded
 constexpr int kRefuseAllAfter = 256;  // the rest is refused untried
+constexpr double kWholeFraction = 0.3;
 constexpr double kEnumerateUpTo = 1e6;  // rows of a TVIEW whose keys may be listed in memory
 
 // A refused key, kept until its subtransaction is sure.
@@ -40,6 +41,7 @@ struct Isolation {
   char sqlstate[6];
   char message[256];
   bool retry;
+  bool listed;                 // all keys of a view that failed as a whole
   bool probed, another_works;  // see Hopeless
 };
 
@@ -220,8 +222,36 @@ void Bisect(Isolation* self, size_t first, size_t count) {
   Bisect(self, first + count / 2, count - count / 2);
 }
 
+double RowsOf(const catalog::Tview* tview) {
+  Relation table = table_open(tview->table, AccessShareLock);
+  const double rows = table->rd_rel->reltuples;
+  table_close(table, NoLock);
+  return rows;
+}
+
+// More keys than one piece holds, and a good part of the table: the whole view is cheaper than its pieces.
+bool RunAllAtOnce(Isolation* self, size_t total) {
+  const double rows = RowsOf(self->tview);
+  if (total <= kChunk || rows <= 0 || total < kWholeFraction * rows) {
+    return false;
+  }
+  Piece piece = {};
+  piece.isolation = self;
+  piece.whole = true;
+  piece.count = total;
+  ErrorData* error;
+  if (Try(self, &piece, &error)) {
+    Accept(self, &piece);
+    return true;
+  }
+  return self->retry;
+}
+
 void RunAllKeys(Isolation* self) {
   const size_t total = core::KeyCount(self->keys, self->number);
+  if (!self->listed && RunAllAtOnce(self, total)) {
+    return;
+  }
   for (size_t first = 0; first < total && !self->retry && !Hopeless(self); first += kChunk) {
     Bisect(self, first, Min(kChunk, total - first));
   }
@@ -262,10 +292,7 @@ void RunUniqueAgain(Isolation* self) {
 
 // The whole view raises.  Usually one row is to blame: list the keys, which rarely needs the expressions, and bisect.
 bool RunWholeByKeys(Isolation* self) {
-  Relation table = table_open(self->tview->table, AccessShareLock);
-  const double rows = table->rd_rel->reltuples;
-  table_close(table, NoLock);
-  if (rows > kEnumerateUpTo) {
+  if (RowsOf(self->tview) > kEnumerateUpTo) {
     return false;
   }
   Listing listing = {self->tview, NewKeySetsHere(), 0};
@@ -278,6 +305,7 @@ bool RunWholeByKeys(Isolation* self) {
   }
   self->keys = listing.keys;
   self->number = 0;
+  self->listed = true;
   RunAllKeys(self);
   RunUniqueAgain(self);
   return true;

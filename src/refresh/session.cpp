@@ -44,6 +44,11 @@ void BeginSession(Session* session, const catalog::Tview* tview, bool writes) {
 }
 
 void EndSession(Session* session, DeferFunction defer, void* context) {
+  for (Tuplestorestate* rows : session->changes.rows) {
+    if (rows != nullptr) {
+      tuplestore_end(rows);
+    }
+  }
   CloseTarget(session->target);
   if (MyBackendType == B_BG_WORKER) {
     LockReleaseSession(USER_LOCKMETHOD);  // a function of the view may have taken advisory locks
