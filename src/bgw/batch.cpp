@@ -27,8 +27,11 @@ void TakeSnapshot(Worker* worker) {
 
 // The flag is up before a transaction that could not push everything becomes visible: what S sees of it is found by this scan.
 void ScanIfFlagged(Worker* worker) {
-  if (pg_atomic_exchange_u32(&worker->slot->scan_needed, 0) != 0) {
-    worker->rescan = true;  // until the scan is through
+  if (pg_atomic_exchange_u32(&worker->slot->scan_needed, 0) == 0) {
+    return;
+  }
+  worker->rescan = true;  // until the scan is through
+  if (!worker->backlog) {  // in a backlog nothing is exact until it is gone, and scans take long
     Scan(worker);
     Drain(worker);
   }
