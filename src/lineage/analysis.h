@@ -38,7 +38,7 @@ struct Level {
   bool inert;          // inside a recursive CTE: gives no edges
 };
 
-// A relation as it occurs in the expanded query, or (relation == InvalidOid) a merged column: FULL JOIN USING, set operation.
+// A relation as it occurs in the expanded query, or (relation == InvalidOid) a merged column, see merged.cpp.
 struct Occurrence {
   Oid relation;
   bool only;      // ONLY: without partitions and children
@@ -50,7 +50,7 @@ struct Occurrence {
   int note_rank;
   // A merged column:
   const Level* merged_level;
-  int merged_varno, merged_attno;
+  List* merged_arms;  // the Vars it stands for
   Oid merged_type;
 };
 
@@ -120,10 +120,22 @@ enum class Resolve : uint8 {
 Target* ResolveVar(Analysis* analysis, Level* level, const Var* var, Resolve mode);
 // As ResolveVar for output column `number` of `level`, seen from outside.
 Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resolve mode);
-// `expr` as a plain column, binary-compatible relabelling stripped; null when it is something else.
-const Var* PlainColumn(const Node* expr);
+// As ResolveVar for any expression of `level`: a Var, or a COALESCE that merges columns; binary-compatible relabelling is stripped.
+Target* ResolveExpression(Analysis* analysis, Level* level, const Node* expr, Resolve mode);
+const Node* StripRelabel(const Node* expr);
+Target* AppendTargets(Target* list, Target* more);
 // Remembers why occurrences [from, to) lack an edge; the highest rank wins.
 void NoteRange(Analysis* analysis, int from, int to, const char* note, int rank);
+
+// ---- merged.cpp
+
+// The Vars that `expr` takes its value from when it is a Var or nested COALESCEs of Vars (aliases of joins followed); else NIL.
+List* MergedArms(Level* level, const Node* expr);
+// A COALESCE whose arms are equal wherever they are not NULL; null when they may differ.
+Target* ResolveCoalesce(Analysis* analysis, Level* level, const Node* expr, Resolve mode);
+// The merged column's own occurrence, made when first met; null unless its values can be compared by their bytes.  For kExit
+// followed by `sources`, the exits of what feeds it: each of them leads to the merged column, too.
+Target* Merge(Analysis* analysis, const Level* level, List* arms, Oid type, Oid collation, int position, Target* sources, Resolve mode);
 
 // ---- equality.cpp
 

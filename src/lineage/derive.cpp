@@ -235,6 +235,10 @@ bool CollectRelations(Node* node, Reads* reads) {
 }  // namespace
 
 Lineage DeriveLineage(const Request& request) {
+  if (get_rel_persistence(request.view) == RELPERSISTENCE_TEMP) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot be defined by temporary view %s", QualifiedName(request.view)),
+                    errhint("Use an ordinary view over ordinary tables.")));
+  }
   Analysis analysis = NewAnalysis();
   Level* top = ExpandLevel(&analysis, ViewQuery(request.view), nullptr, nullptr, nullptr, false, false);
   for (int i = 0; i < list_length(analysis.levels); ++i) {

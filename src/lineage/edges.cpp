@@ -46,9 +46,9 @@ bool JoinAllows(const Join* join, int far, int near, int* barred_from, int* barr
   }
 }
 
-void TryEdges(Analysis* analysis, Level* level, const Join* join, const Equality* equality, const Var* far, const Var* near, bool far_is_left) {
-  const Target* near_target = ResolveVar(analysis, level, near, Resolve::kEnter);
-  for (const Target* target = ResolveVar(analysis, level, far, Resolve::kExit); target != nullptr; target = target->next) {
+void TryEdges(Analysis* analysis, Level* level, const Join* join, const Equality* equality, const Node* far, const Node* near, bool far_is_left) {
+  const Target* near_target = ResolveExpression(analysis, level, near, Resolve::kEnter);
+  for (const Target* target = ResolveExpression(analysis, level, far, Resolve::kExit); target != nullptr; target = target->next) {
     const int position = analysis->occurrences[target->occurrence].position;
     if (near_target == nullptr) {
       NoteRange(analysis, target->occurrence, target->occurrence + 1, "it is compared with something that is not a plain column", 2);
@@ -94,6 +94,8 @@ void CollectTrueSublinks(Level* level, Node* node) {
   }
 }
 
+bool IsColumn(const Node* expr) { return expr != nullptr && (IsA(expr, Var) || IsA(expr, CoalesceExpr)); }
+
 void EmitCondition(Analysis* analysis, Level* level, const Join* join, Node* node) {
   check_stack_depth();
   if (node == nullptr || level->inert) {
@@ -116,9 +118,9 @@ void EmitCondition(Analysis* analysis, Level* level, const Join* join, Node* nod
   Equality equality;
   if (IsA(node, OpExpr) && DescribeEquality(reinterpret_cast<OpExpr*>(node), &equality)) {
     const OpExpr* call = reinterpret_cast<const OpExpr*>(node);
-    const Var* left = PlainColumn(static_cast<Node*>(linitial(call->args)));
-    const Var* right = PlainColumn(static_cast<Node*>(lsecond(call->args)));
-    if (left != nullptr && right != nullptr) {
+    const Node* left = StripRelabel(static_cast<Node*>(linitial(call->args)));
+    const Node* right = StripRelabel(static_cast<Node*>(lsecond(call->args)));
+    if (IsColumn(left) && IsColumn(right)) {
       TryEdges(analysis, level, join, &equality, left, right, true);
       TryEdges(analysis, level, join, &equality, right, left, false);
       return;
@@ -167,9 +169,7 @@ bool IsNeverNull(const Analysis* analysis, const Target* target) {
 
 // The output column that a parameter in the test of IN / = ANY stands for; 0 when `node` is something else.
 int SublinkColumn(const Node* node) {
-  while (node != nullptr && IsA(node, RelabelType)) {
-    node = reinterpret_cast<const Node*>(reinterpret_cast<const RelabelType*>(node)->arg);
-  }
+  node = StripRelabel(node);
   if (node == nullptr || !IsA(node, Param) || reinterpret_cast<const Param*>(node)->paramkind != PARAM_SUBLINK) {
     return 0;
   }
@@ -189,9 +189,9 @@ void EmitAny(Analysis* analysis, Level* level, Level* child, Node* test, bool nu
     return;
   }
   const OpExpr* call = reinterpret_cast<const OpExpr*>(test);
-  const Var* outer = PlainColumn(static_cast<Node*>(linitial(call->args)));
+  const Node* outer = static_cast<Node*>(linitial(call->args));
   const int column = SublinkColumn(static_cast<Node*>(lsecond(call->args)));
-  const Target* near = outer != nullptr && column > 0 ? ResolveVar(analysis, level, outer, Resolve::kEnter) : nullptr;
+  const Target* near = column > 0 ? ResolveExpression(analysis, level, outer, Resolve::kEnter) : nullptr;
   if (near == nullptr) {
     return;
   }

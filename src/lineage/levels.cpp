@@ -125,7 +125,7 @@ Query* ViewQuery(Oid view) {
 }
 
 int AddOccurrence(Analysis* analysis, Oid relation) {
-  if (analysis->occurrence_count >= kMaxOccurrences) {
+  if (analysis->occurrence_count >= kMaxOccurrences || list_length(analysis->levels) > 4 * kMaxOccurrences) {
     ereport(ERROR, (errcode(ERRCODE_STATEMENT_TOO_COMPLEX), errmsg("the query of a TVIEW reads more than %d relations", kMaxOccurrences),
                     errhint("Make intermediate results TVIEWs of their own.")));
   }

@@ -15,18 +15,6 @@ Target* NewTarget(int occurrence, AttrNumber column) {
   return target;
 }
 
-Target* Append(Target* list, Target* more) {
-  if (list == nullptr) {
-    return more;
-  }
-  Target* last = list;
-  while (last->next != nullptr) {
-    last = last->next;
-  }
-  last->next = more;
-  return list;
-}
-
 bool IsLimited(const Node* count) { return count != nullptr && !(IsA(count, Const) && reinterpret_cast<const Const*>(count)->constisnull); }
 
 bool IsIn(const TargetEntry* entry, List* clause) {
@@ -66,87 +54,13 @@ const char* WhyNoExit(const Query* query, const TargetEntry* entry) {
   return nullptr;
 }
 
-// The merged column's own occurrence; made when first met.
-int MergedOccurrence(Analysis* analysis, const Level* level, int varno, int attno, Oid type, int position, bool* is_new) {
-  for (int i = 0; i < analysis->occurrence_count; ++i) {
-    const Occurrence* occurrence = &analysis->occurrences[i];
-    if (occurrence->merged_level == level && occurrence->merged_varno == varno && occurrence->merged_attno == attno) {
-      *is_new = false;
-      return i;
-    }
-  }
-  const int number = AddOccurrence(analysis, InvalidOid);
-  Occurrence* occurrence = &analysis->occurrences[number];
-  occurrence->merged_level = level;
-  occurrence->merged_varno = varno;
-  occurrence->merged_attno = attno;
-  occurrence->merged_type = type;
-  occurrence->nullable = true;
-  occurrence->position = position;
-  *is_new = true;
-  return number;
-}
-
-// The column's own occurrence (when its values can be compared by their bytes), for kExit followed by `sources`.  Every source
-// leads to the merged column, too.
-Target* Merge(Analysis* analysis, const Level* level, const Var* var, int position, Target* sources, Resolve mode) {
-  const uint32 equality_class = EqualityClassOf(analysis, var->vartype, var->varcollid);
-  if (equality_class == 0) {
-    return nullptr;
-  }
-  bool is_new = false;
-  const Oid type = getBaseType(var->vartype);
-  const int merged = MergedOccurrence(analysis, level, var->varno, var->varattno, type, position, &is_new);
-  Target* own = NewTarget(merged, 1);
-  if (is_new && !level->inert) {
-    const Equality equality = OwnEquality(type, var->varcollid);
-    for (const Target* source = sources; source != nullptr; source = source->next) {
-      AddEdge(analysis, source, own, &equality, true, 0, 0);
-    }
-  }
-  return mode == Resolve::kExit ? Append(own, sources) : own;
-}
-
-const Join* FindJoin(const Level* level, int rtindex) {
-  ListCell* cell;
-  foreach (cell, level->joins) {
-    const Join* join = static_cast<const Join*>(lfirst(cell));
-    if (join->expr->rtindex == rtindex) {
-      return join;
-    }
-  }
-  return nullptr;
-}
-
 // A column of a JOIN: an alias of one side's column, or merged from both by FULL JOIN ... USING.
 Target* ResolveJoinColumn(Analysis* analysis, Level* level, const Var* var, Resolve mode) {
   const RangeTblEntry* entry = rt_fetch(var->varno, level->query->rtable);
   if (var->varattno <= 0 || var->varattno > list_length(entry->joinaliasvars)) {
     return nullptr;
   }
-  const Node* alias = static_cast<const Node*>(list_nth(entry->joinaliasvars, var->varattno - 1));
-  const Var* plain = PlainColumn(alias);
-  if (plain != nullptr) {
-    return ResolveVar(analysis, level, plain, mode);
-  }
-  const Join* join = FindJoin(level, var->varno);
-  if (alias == nullptr || !IsA(alias, CoalesceExpr) || join == nullptr || join->expr->jointype != JOIN_FULL) {
-    return nullptr;
-  }
-  Target* sources = nullptr;
-  ListCell* cell;
-  foreach (cell, reinterpret_cast<const CoalesceExpr*>(alias)->args) {
-    const Var* side = PlainColumn(static_cast<const Node*>(lfirst(cell)));
-    if (side == nullptr || side->vartype != var->vartype) {
-      return nullptr;
-    }
-    Target* targets = ResolveVar(analysis, level, side, Resolve::kExit);
-    if (targets == nullptr && mode == Resolve::kExit) {
-      continue;
-    }
-    sources = Append(sources, targets);
-  }
-  return Merge(analysis, level, var, join->left_from, sources, mode);
+  return ResolveExpression(analysis, level, static_cast<const Node*>(list_nth(entry->joinaliasvars, var->varattno - 1)), mode);
 }
 
 // Output column `number` of every branch of a set operation.
@@ -155,7 +69,7 @@ Target* ResolveBranches(Analysis* analysis, Level* level, const Node* node, Attr
   if (IsA(node, SetOperationStmt)) {
     const SetOperationStmt* operation = reinterpret_cast<const SetOperationStmt*>(node);
     Target* left = ResolveBranches(analysis, level, operation->larg, number, type);
-    return Append(left, ResolveBranches(analysis, level, operation->rarg, number, type));
+    return AppendTargets(left, ResolveBranches(analysis, level, operation->rarg, number, type));
   }
   Level* branch = level->items[reinterpret_cast<const RangeTblRef*>(node)->rtindex].child;
   const TargetEntry* entry = branch == nullptr ? nullptr : get_tle_by_resno(branch->query->targetList, number);
@@ -174,10 +88,25 @@ Target* ResolveLevelColumn(Analysis* analysis, Level* level, const Var* var, Res
   if (sources == nullptr && mode == Resolve::kExit) {
     return nullptr;
   }
-  return Merge(analysis, level, var, child->from, sources, mode);
+  Var* own = static_cast<Var*>(copyObjectImpl(var));
+  own->varlevelsup = 0;
+  List* arms = list_make1(own);
+  return Merge(analysis, level, arms, var->vartype, var->varcollid, child->from, sources, mode);
 }
 
 }  // namespace
+
+Target* AppendTargets(Target* list, Target* more) {
+  if (list == nullptr) {
+    return more;
+  }
+  Target* last = list;
+  while (last->next != nullptr) {
+    last = last->next;
+  }
+  last->next = more;
+  return list;
+}
 
 void NoteRange(Analysis* analysis, int from, int to, const char* note, int rank) {
   for (int i = from; i < to; ++i) {
@@ -189,11 +118,23 @@ void NoteRange(Analysis* analysis, int from, int to, const char* note, int rank)
   }
 }
 
-const Var* PlainColumn(const Node* expr) {
+const Node* StripRelabel(const Node* expr) {
   while (expr != nullptr && IsA(expr, RelabelType)) {
     expr = reinterpret_cast<const Node*>(reinterpret_cast<const RelabelType*>(expr)->arg);
   }
-  return expr != nullptr && IsA(expr, Var) ? reinterpret_cast<const Var*>(expr) : nullptr;
+  return expr;
+}
+
+Target* ResolveExpression(Analysis* analysis, Level* level, const Node* expr, Resolve mode) {
+  check_stack_depth();
+  const Node* bare = StripRelabel(expr);
+  if (bare == nullptr) {
+    return nullptr;
+  }
+  if (IsA(bare, Var)) {
+    return ResolveVar(analysis, level, reinterpret_cast<const Var*>(bare), mode);
+  }
+  return IsA(bare, CoalesceExpr) ? ResolveCoalesce(analysis, level, bare, mode) : nullptr;
 }
 
 Target* ResolveVar(Analysis* analysis, Level* level, const Var* var, Resolve mode) {
@@ -241,14 +182,11 @@ Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resol
       return ResolveBranches(analysis, level, level->query->setOperations, number, exprType(reinterpret_cast<const Node*>(entry->expr)));
     }
   }
-  const Var* plain = PlainColumn(reinterpret_cast<const Node*>(entry->expr));
-  if (plain == nullptr) {
-    if (mode == Resolve::kExit) {
-      NoteRange(analysis, level->from, level->to, psprintf("the sub-select's column \"%s\" is not a plain column", entry->resname != nullptr ? entry->resname : "?"), 2);
-    }
-    return nullptr;
+  const Node* expr = StripRelabel(reinterpret_cast<const Node*>(entry->expr));
+  if (mode == Resolve::kExit && !IsA(expr, Var) && !IsA(expr, CoalesceExpr)) {
+    NoteRange(analysis, level->from, level->to, psprintf("column \"%s\" is not a plain column", entry->resname != nullptr ? entry->resname : "?"), 2);
   }
-  return ResolveVar(analysis, level, plain, mode);
+  return ResolveExpression(analysis, level, expr, mode);
 }
 
 }  // namespace tviews::lineage

@@ -146,13 +146,21 @@ INSERT INTO shape (name, query, has_full) VALUES
   ('full join using', 'SELECT id AS k, u.t, v.t AS vt FROM u FULL JOIN v USING (id)', false),
   ('three-way full join using', 'SELECT id AS k, u.t, v.t AS vt, n.t AS nt FROM u FULL JOIN v USING (id) FULL JOIN n USING (id)', false),
   ('full join using, grouped', 'SELECT x AS k, count(u.t), max(v.t) FROM u FULL JOIN v USING (x) GROUP BY x', false),
+  ('full join, COALESCE', 'SELECT coalesce(u.id, v.id) AS k, u.t, v.t AS vt FROM u FULL JOIN v ON v.id = u.id', false),
+  ('full join, COALESCE of other columns', 'SELECT coalesce(v.x, u.y) AS k, u.t, v.t AS vt, u.id, v.id AS vid FROM u FULL JOIN v ON u.y = v.x AND v.z = u.z', false),
+  ('full join of three, COALESCE', 'SELECT coalesce(u.id, v.id, n.id) AS k, u.t, v.t AS vt, n.t AS nt FROM u FULL JOIN v ON v.id = u.id FULL JOIN n ON n.id = coalesce(u.id, v.id)', false),
+  ('full join of three, by the first', 'SELECT coalesce(u.id, v.id, n.id) AS k, u.t, v.t AS vt, n.t AS nt FROM u FULL JOIN v ON v.id = u.id FULL JOIN n ON n.id = u.id', false),
+  ('COALESCE of columns that differ', 'SELECT coalesce(u.x, v.x) AS k, u.t, v.t AS vt FROM u FULL JOIN v ON v.id = u.id', true),
+  ('COALESCE below a grouped sub-select', 'SELECT n.id AS k, s.c FROM n LEFT JOIN (SELECT coalesce(u.x, v.x) AS x, count(*) AS c FROM u FULL JOIN v ON v.x = u.x GROUP BY 1) s ON s.x = n.x', false),
+  ('left join, COALESCE', 'SELECT coalesce(v.id, u.x) AS k, u.id, v.t FROM u LEFT JOIN v ON v.id = u.x', false),
+  ('merged column in a sub-select', 'SELECT id AS k, (SELECT max(s.t) FROM (SELECT x, t FROM n) s WHERE s.x = id) FROM u FULL JOIN v USING (id)', false),
   ('left join to a merged column', 'SELECT id AS k, u.t, v.t AS vt, n.t AS nt FROM (u FULL JOIN v USING (id)) LEFT JOIN (SELECT x, t FROM n) n ON n.x = id', false),
   ('full join under a left join', 'SELECT n.id AS k, s.* FROM n LEFT JOIN (SELECT u.t, v.t AS vt, u.x AS ux, v.x AS vx FROM u FULL JOIN v ON u.y = v.y) s ON s.ux = n.x', false),
-  ('a row of the other full-join side must not lead back', 'SELECT w.id AS k, u.t, v.t AS vt FROM u FULL JOIN (v JOIN w ON w.x = v.x) ON u.y = v.y AND u.z = w.z', false),
+  ('a row of the other full-join side must not lead back', 'SELECT w.id AS k, u.t, v.t AS vt FROM u FULL JOIN (v CROSS JOIN w) ON u.y = v.y AND u.z = w.z', true),
   ('same table twice', 'SELECT u.id AS k, a.t, b.t AS bt FROM u JOIN v a ON a.id = u.x LEFT JOIN v b ON b.id = u.y', false),
   ('self join', 'SELECT a.id AS k, b.t FROM u a LEFT JOIN u b ON b.id = a.x', false),
   ('junction', 'SELECT u.id AS k, array_agg(w.t ORDER BY w.t) FROM u LEFT JOIN v ON v.x = u.id LEFT JOIN w ON w.id = v.y GROUP BY u.id', false),
-  ('chain of four', 'SELECT u.id AS k, p.t FROM u JOIN v ON v.id = u.x JOIN w ON w.id = v.x JOIN p ON p.id = w.y', false),
+  ('chain of four', 'SELECT u.id AS k, p.t FROM u LEFT JOIN v ON v.id = u.x JOIN w ON w.x = v.x LEFT JOIN p ON p.id = w.y', false),
   ('mixed integer widths', 'SELECT u.id AS k, w.t, p.t AS pt FROM u JOIN w ON w.id = u.x JOIN p ON p.x = w.id', false),
   ('a bigint leads to an int key', 'SELECT u.id AS k, w.y FROM u LEFT JOIN w ON w.x = u.id', false),
   ('text against varchar', 'SELECT u.id AS k, w.id AS wid FROM u LEFT JOIN w ON w.t = u.t', false),
@@ -245,7 +253,7 @@ DECLARE
 BEGIN
   SELECT * INTO result FROM cover.misses(format('cover.shape_%s', number)::regclass, key, 120);
   RETURN NEXT is(result.missed, NULL, name || ': no changed key is missed');
-  RETURN NEXT ok(result.checked > 0, name || ': keys did change');
+  RETURN NEXT ok(result.checked > 0 OR has_full, name || ': keys did change');
   RETURN NEXT is(EXISTS (SELECT FROM pg_tviews_derive(format('cover.shape_%s', number)::regclass, ARRAY[key], true) WHERE kind = 'full'), has_full,
                  name || CASE WHEN has_full THEN ': has no path' ELSE ': every table has a path' END);
 END $$;
