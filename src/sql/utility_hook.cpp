@@ -5,6 +5,7 @@
 #include "catalog/change.h"
 #include "catalog/drop.h"
 #include "pg/extension.h"
+#include "sql/extension_locks.h"
 #include "pg/pg.h"
 #include "sql/create_table_as.h"
 #include "sql/watch.h"
@@ -117,6 +118,7 @@ void OnUtility(PlannedStmt* planned, const char* source, bool read_only_tree, Pr
   if (OidIsValid(database)) {
     bgw::HoldWorkerAway(database);
   }
+  LockForDropExtension(statement);
   if (IsA(statement, CreateTableAsStmt) && CreateTviewAs(reinterpret_cast<CreateTableAsStmt*>(statement), completion)) {
     return;
   }

@@ -1,0 +1,61 @@
+// DROP EXTENSION beside writers: the tables with capture triggers first, in order, as writers do.
+#include "sql/extension_locks.h"
+
+#include "pg/extension.h"
+
+namespace tviews::sql {
+namespace {
+
+bool DropsUs(Node* statement) {
+  if (!IsA(statement, DropStmt) || reinterpret_cast<DropStmt*>(statement)->removeType != OBJECT_EXTENSION) {
+    return false;
+  }
+  ListCell* cell;
+  foreach (cell, reinterpret_cast<DropStmt*>(statement)->objects) {
+    if (strcmp(strVal(lfirst(cell)), "pg_tviews") == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool MayDrop(Oid extension) {
+#if PG_VERSION_NUM >= 160000
+  return object_ownercheck(ExtensionRelationId, extension, GetUserId());
+#else
+  return pg_extension_ownercheck(extension, GetUserId());
+#endif
+}
+
+// The values of an oid column, without duplicates.
+List* Collect(pg::Table table, AttrNumber column, List* list) {
+  Relation relation = table_open(pg::TableOid(table), AccessShareLock);
+  Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+  TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
+  HeapTuple tuple;
+  while ((tuple = heap_getnext(scan, ForwardScanDirection)) != nullptr) {
+    bool null = false;
+    list = list_append_unique_oid(list, DatumGetObjectId(heap_getattr(tuple, column, RelationGetDescr(relation), &null)));
+  }
+  table_endscan(scan);
+  UnregisterSnapshot(snapshot);
+  table_close(relation, AccessShareLock);
+  return list;
+}
+
+}  // namespace
+
+void LockForDropExtension(Node* statement) {
+  if (!DropsUs(statement) || !pg::CatalogExists() || !MayDrop(pg::ExtensionOid())) {
+    return;
+  }
+  List* relations = Collect(pg::Table::kPoint, 2, Collect(pg::Table::kTview, 1, NIL));
+  list_sort(relations, list_oid_cmp);
+  ListCell* cell;
+  foreach (cell, relations) {
+    (void)find_all_inheritors(lfirst_oid(cell), AccessExclusiveLock, nullptr);
+    LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
+  }
+}
+
+}  // namespace tviews::sql
