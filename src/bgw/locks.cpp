@@ -4,9 +4,7 @@
 #include "shmem/lwlock.h"
 
 extern "C" {
-#include "storage/lock.h"
 #if PG_VERSION_NUM < 170000
-#include "storage/sinvaladt.h"
 #endif
 }
 

@@ -2,10 +2,6 @@
 #include "bgw/worker.h"
 #include "capture/journal.h"
 
-extern "C" {
-#include "access/xlogutils.h"
-}
-
 namespace tviews::bgw {
 namespace {
 

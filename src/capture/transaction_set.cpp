@@ -18,6 +18,8 @@ constexpr int kRowsWithPayload = 4;
 constexpr size_t kKeysWorthKeeping = 4096;
 // The worker applies what its own writes captured within the batch; it keeps more before it falls back on the journal.
 constexpr size_t kWorkerFactor = 16;
+// How many times the limit the keys of enclosing levels may reach.
+constexpr size_t kReleasedFactor = 16;
 // Keys may be long: what they take counts as well.
 constexpr size_t kBytesLimit = 16 * 1024 * 1024;
 
@@ -60,11 +62,16 @@ void FlushLevel(int level) {
   set_was_large = true;
 }
 
-bool IsTooMany() {
+bool IsTooMany(int level) {
   const size_t limit = static_cast<size_t>(pg::debug_transaction_keys);
   const size_t keys = core::KeysInSet(set);
   const size_t bytes = core::BytesInSet(set);
   if (keys <= limit && bytes <= kBytesLimit) {
+    return false;
+  }
+  // Keys that subtransactions handed to their parent cannot be written from a deeper one; where those make the number, a row for
+  // each single key would be no help.
+  if (bytes <= kBytesLimit && keys <= limit * kReleasedFactor && core::KeysAtLevel(set, level) <= limit / 64) {
     return false;
   }
   const shmem::Database* database = shmem::MyDatabaseSlot();
@@ -184,7 +191,7 @@ void NoteKey(core::DirtyKey key) {
   }
   if (published) {
     Publish();  // another library writes in its PRE_COMMIT, after ours
-  } else if (IsTooMany()) {
+  } else if (IsTooMany(level)) {
     FlushLevel(level);
   }
 }

@@ -1,11 +1,6 @@
 // Which operators count as equality, and when equal values may stand for each other.
 #include "lineage/analysis.h"
 
-extern "C" {
-#include "access/nbtree.h"
-#include "catalog/pg_opfamily.h"
-}
-
 namespace tviews::lineage {
 
 namespace {

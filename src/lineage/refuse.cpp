@@ -2,12 +2,6 @@
 #include "lineage/analysis.h"
 #include "pg/extension.h"
 
-extern "C" {
-#include "catalog/heap.h"
-#include "catalog/pg_aggregate.h"
-#include "utils/regproc.h"
-}
-
 namespace tviews::lineage {
 
 namespace {

@@ -1,10 +1,6 @@
 // Follows a Var through joins, sub-selects, views and CTEs to the relation column it stands for.
 #include "lineage/analysis.h"
 
-extern "C" {
-#include "optimizer/tlist.h"
-}
-
 namespace tviews::lineage {
 
 namespace {

@@ -8,10 +8,6 @@
 #include "shmem/segment.h"
 #include "shmem/statistics.h"
 
-extern "C" {
-#include "catalog/pg_authid_d.h"
-}
-
 namespace tviews::sql {
 namespace {
 

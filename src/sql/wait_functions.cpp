@@ -2,10 +2,6 @@
 #include "bgw/wait.h"
 #include "pg/extension.h"
 
-extern "C" {
-#include "utils/xid8.h"
-}
-
 namespace tviews::sql {
 namespace {
 
