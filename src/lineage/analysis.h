@@ -120,7 +120,8 @@ enum class Resolve : uint8 {
 Target* ResolveVar(Analysis* analysis, Level* level, const Var* var, Resolve mode);
 // As ResolveVar for output column `number` of `level`, seen from outside.
 Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resolve mode);
-// As ResolveVar for any expression of `level`: a Var, or a COALESCE that merges columns; binary-compatible relabelling is stripped.
+// As ResolveVar for any expression of `level`: a Var, or a COALESCE that merges columns; binary-compatible relabelling and
+// COLLATE are stripped.
 Target* ResolveExpression(Analysis* analysis, Level* level, const Node* expr, Resolve mode);
 const Node* StripRelabel(const Node* expr);
 Target* AppendTargets(Target* list, Target* more);

@@ -58,7 +58,8 @@ bool Equates(Level* level, Node* condition, const List* known, const List* arm) 
     return false;
   }
   Equality equality;
-  if (!IsA(condition, OpExpr) || !DescribeEquality(reinterpret_cast<OpExpr*>(condition), &equality)) {
+  if (!IsA(condition, OpExpr) || !DescribeEquality(reinterpret_cast<OpExpr*>(condition), &equality) ||
+      (OidIsValid(equality.collation) && !get_collation_isdeterministic(equality.collation))) {
     return false;
   }
   const List* args = reinterpret_cast<OpExpr*>(condition)->args;
@@ -95,9 +96,7 @@ bool AreInterchangeable(Analysis* analysis, Level* level, const List* arms) {
 
 bool CollectArms(Level* level, const Node* expr, List** arms) {
   check_stack_depth();
-  while (expr != nullptr && IsA(expr, RelabelType)) {
-    expr = reinterpret_cast<const Node*>(reinterpret_cast<const RelabelType*>(expr)->arg);
-  }
+  expr = StripRelabel(expr);
   if (expr == nullptr) {
     return false;
   }

@@ -115,8 +115,10 @@ void NoteRange(Analysis* analysis, int from, int to, const char* note, int rank)
 }
 
 const Node* StripRelabel(const Node* expr) {
-  while (expr != nullptr && IsA(expr, RelabelType)) {
-    expr = reinterpret_cast<const Node*>(reinterpret_cast<const RelabelType*>(expr)->arg);
+  while (expr != nullptr && (IsA(expr, RelabelType) || IsA(expr, CollateExpr))) {
+    // The collation is not lost: the comparison carries its own.
+    expr = reinterpret_cast<const Node*>(IsA(expr, CollateExpr) ? reinterpret_cast<const CollateExpr*>(expr)->arg
+                                                                : reinterpret_cast<const RelabelType*>(expr)->arg);
   }
   return expr;
 }
