@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kChunk = 10000;      // keys per subtransaction: bounds memory
 constexpr int kGiveUpAfter = 16;      // single keys failed alike and none succeeded
+constexpr int kLockTimeouts = 4;      // each costs lock_timeout: then whole pieces are left for later
 constexpr int kRefuseAllAfter = 256;  // the rest is refused untried
 constexpr double kWholeFraction = 0.3;
 constexpr double kEnumerateUpTo = 1e6;  // rows of a TVIEW whose keys may be listed in memory
@@ -41,6 +42,7 @@ struct Isolation {
   char sqlstate[6];
   char message[256];
   bool retry;
+  int lock_timeouts;
   bool listed;                 // all keys of a view that failed as a whole
   bool probed, another_works;  // see Hopeless
 };
@@ -119,19 +121,21 @@ bool Try(Isolation* self, Piece* piece, ErrorData** error) {
     }
     NoteError(self, *error);
     self->retry = Classify(*error) == Failing::kRetry;
+    self->lock_timeouts += Classify(*error) == Failing::kLocked;
   }
   MemoryContextDelete(attempt);
   return done;
 }
 
-void RefuseKey(Isolation* self, size_t at) {
+void RefuseKey(Isolation* self, size_t at, bool locked) {
   MemoryContext old = MemoryContextSwitchTo(self->own);
   Report* report = static_cast<Report*>(palloc0(sizeof(Report)));
   report->key = core::KeyAt(self->keys, self->number, at);
-  report->reason = "failed";
+  report->reason = locked ? "locked" : "failed";
   strlcpy(report->sqlstate, self->sqlstate, sizeof(report->sqlstate));
   report->message = pstrdup(self->message);
   self->reports = lappend(self->reports, report);
+  self->result.locked += locked;
   MemoryContextSwitchTo(old);
 }
 
@@ -194,7 +198,7 @@ void Bisect(Isolation* self, size_t first, size_t count) {
   check_stack_depth();
   if (self->singles_failed >= kRefuseAllAfter && self->alike && self->applied == 0) {
     for (size_t i = first; i < first + count; ++i) {
-      RefuseKey(self, i);  // one bad parent of very many rows
+      RefuseKey(self, i, false);  // one bad parent of very many rows
     }
     return;
   }
@@ -210,12 +214,18 @@ void Bisect(Isolation* self, size_t first, size_t count) {
   if (self->retry) {
     return;
   }
+  if (strcmp(self->sqlstate, "55P03") == 0 && (count == 1 || self->lock_timeouts >= kLockTimeouts)) {
+    for (size_t i = first; i < first + count; ++i) {
+      RefuseKey(self, i, true);
+    }
+    return;
+  }
   if (count == 1) {
     const int code = MAKE_SQLSTATE(self->sqlstate[0], self->sqlstate[1], self->sqlstate[2], self->sqlstate[3], self->sqlstate[4]);
     self->alike = self->singles_failed == 0 || (self->alike && code == self->first_error);
     self->first_error = code;
     ++self->singles_failed;
-    RefuseKey(self, first);
+    RefuseKey(self, first, false);
     return;
   }
   Bisect(self, first, count / 2);

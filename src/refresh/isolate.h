@@ -8,7 +8,7 @@ namespace tviews::refresh {
 enum class Verdict : uint8 {
   kApplied,   // everything but deferred keys
   kDegraded,  // the view fails for every key: nothing applied, `sqlstate` and `message` tell
-  kRetry,     // serialization failure, deadlock or lock timeout: abort the batch and run it again
+  kRetry,     // serialization failure or deadlock: abort the batch and run it again
 };
 
 struct IsolatedResult {
@@ -19,7 +19,7 @@ struct IsolatedResult {
 };
 
 // As RefreshKeys over all keys of set `number` (whole: RefreshWhole), but never raises for a failing key: such keys go to `defer`
-// with reason "failed".  Cancel and shutdown still raise.
+// with reason "failed", or "locked" when a lock timeout stopped them.  Cancel and shutdown still raise.
 IsolatedResult RefreshIsolated(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole, DeferFunction defer, void* context);
 
 }  // namespace tviews::refresh

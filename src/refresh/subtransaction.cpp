@@ -53,8 +53,9 @@ Failing Classify(const ErrorData* error) {
   switch (error->sqlerrcode) {
     case ERRCODE_T_R_SERIALIZATION_FAILURE:
     case ERRCODE_T_R_DEADLOCK_DETECTED:
-    case ERRCODE_LOCK_NOT_AVAILABLE:
       return Failing::kRetry;
+    case ERRCODE_LOCK_NOT_AVAILABLE:
+      return Failing::kLocked;
     case ERRCODE_QUERY_CANCELED:
       return timed_out ? Failing::kRow : Failing::kCancel;
     case ERRCODE_ADMIN_SHUTDOWN:

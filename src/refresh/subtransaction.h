@@ -12,7 +12,8 @@ bool TryInSubtransaction(void (*body)(void*), void* argument, ErrorData** error)
 // What an error asks for.
 enum class Failing : uint8 {
   kRow,     // the row or the view is to blame
-  kRetry,   // serialization failure, deadlock, lock timeout: run the batch again
+  kRetry,   // serialization failure, deadlock: run the batch again
+  kLocked,  // lock timeout: somebody holds what these keys need
   kCancel,  // somebody wants this process to stop
 };
 Failing Classify(const ErrorData* error);
