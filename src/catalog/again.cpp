@@ -96,12 +96,12 @@ ArrayType* ViewColumns(Oid view) {
 }  // namespace
 
 void RegisterAgain(Oid table) {
-  if (DeriveAgain(table)) {
+  if (DeriveAgain(table, false)) {
     MarkForReconciliation(table);
   }
 }
 
-bool DeriveAgain(Oid table) {
+bool DeriveAgain(Oid table, bool names_only) {
   Row row;
   if (!ReadRow(table, &row) || get_rel_relkind(row.view) != RELKIND_VIEW || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table))) {
     return false;  // dropped: FinishDrops sees to it
@@ -114,7 +114,7 @@ bool DeriveAgain(Oid table) {
                       errhint("Drop the TVIEW and create it again with another key.")));
     }
   }
-  const List* relations = LockRelationsRead(row.view, InvalidOid);
+  const List* relations = LockRelationsRead(row.view, InvalidOid, names_only ? ShareUpdateExclusiveLock : ShareRowExclusiveLock);
   lineage::Request request = {row.view, row.key_count, key_columns, row.unkeyed_full};
   const lineage::Lineage lineage = lineage::DeriveLineage(request);
   LockRelationOid(table, ShareRowExclusiveLock);  // before the object, as everybody

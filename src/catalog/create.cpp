@@ -309,7 +309,7 @@ Oid CreateTview(const NewTview& definition, uint64* rows) {
   MakeView(&building);
   ReadColumns(&building);
   ChooseKey(&building);
-  const List* relations = LockRelationsRead(building.view, GetUserId());
+  const List* relations = LockRelationsRead(building.view, GetUserId(), ShareRowExclusiveLock);
   lineage::Request request = {building.view, building.key_count, building.key_columns, definition.options.unkeyed_full};
   const lineage::Lineage lineage = lineage::DeriveLineage(request);
   MakeTable(&building);

@@ -3,6 +3,7 @@
 
 #include "catalog/change.h"
 #include "catalog/internal_sql.h"
+#include "catalog/lock_all.h"
 #include "catalog/register.h"
 #include "catalog/registration.h"
 #include "catalog/rows.h"
@@ -32,6 +33,25 @@ void NoteLostRows(Oid relation) {
     }
     CloseRows(&scan);
   }
+}
+
+// The relations, with their partitions and children, that nobody reads any more.
+List* LosingTriggers(const List* relations) {
+  List* losing = NIL;
+  const ListCell* cell;
+  foreach (cell, relations) {
+    if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell)))) {
+      continue;
+    }
+    const List* members = CaptureMembers(lfirst_oid(cell));
+    const ListCell* member;
+    foreach (member, members) {
+      if (!IsCaptured(lfirst_oid(member)) && !IsTviewTable(lfirst_oid(member))) {
+        losing = list_append_unique_oid(losing, lfirst_oid(member));
+      }
+    }
+  }
+  return losing;
 }
 
 bool Exists(Oid relation) { return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)); }
@@ -112,6 +132,7 @@ void ForgetTview(Oid table) {
   RunSql("DELETE FROM %s.pg_tview_catalog WHERE tview = $1", {OidArgument(table)});
   LeaveSql(context);
   CommandCounterIncrement();
+  LockAll(LosingTriggers(relations), AccessExclusiveLock);
   foreach (cell, relations) {
     RemoveUnneededTriggers(lfirst_oid(cell));
   }

@@ -3,6 +3,7 @@
 
 #include "catalog/change.h"
 #include "catalog/internal_sql.h"
+#include "catalog/lock_all.h"
 #include "catalog/rows.h"
 #include "catalog/triggers.h"
 #include "core/lineage.h"
@@ -75,7 +76,7 @@ void AddMapping(Oid table, int32 point, int ordinal, MappingKind kind, const cha
 
 void LockTview(Oid table) { LockDatabaseObject(pg::TableOid(pg::Table::kTview), table, 0, ExclusiveLock); }
 
-List* LockRelationsRead(Oid view, Oid user) {
+List* LockRelationsRead(Oid view, Oid user, LOCKMODE mode) {
   List* relations = NIL;
   List* locked = NIL;
   for (;;) {  // what the view reads can change until the locks are held
@@ -94,10 +95,7 @@ List* LockRelationsRead(Oid view, Oid user) {
     if (OidIsValid(user)) {
       CheckRights(relations, user);  // before the lock: it stops writers
     }
-    list_sort(wanted, list_oid_cmp);
-    foreach (cell, wanted) {
-      LockRelationOid(lfirst_oid(cell), ShareRowExclusiveLock);
-    }
+    LockAll(wanted, mode);
     locked = list_concat(locked, wanted);
   }
   relations = list_copy(relations);

@@ -7,9 +7,10 @@
 
 namespace tviews::catalog {
 
-// Locks every relation that `view` reads, and the partitions and children, SHARE ROW EXCLUSIVE in OID order, then the objects of
-// the TVIEWs among them.  Checks SELECT and TRIGGER for `user` (InvalidOid: no check).  Returns the relations read.  Ereports.
-List* LockRelationsRead(Oid view, Oid user);
+// Locks every relation that `view` reads, and the partitions and children, in OID order, then the objects of the TVIEWs among
+// them.  `mode`: SHARE ROW EXCLUSIVE where what is captured may change; SHARE UPDATE EXCLUSIVE lets writers go on.  Checks SELECT
+// and TRIGGER for `user` (InvalidOid: no check).  Returns the relations read.  Ereports.
+List* LockRelationsRead(Oid view, Oid user, LOCKMODE mode);
 
 // Takes the object lock of a TVIEW to the end of the transaction.
 void LockTview(Oid table);

@@ -53,8 +53,8 @@ void ForgetTview(Oid table);
 // Derives the lineage of a TVIEW again (its view or a base table changed shape) and marks it for reconciliation.
 void RegisterAgain(Oid table);
 
-// The same without the mark, for a change that moved names but no value.  False when the TVIEW is gone.
-bool DeriveAgain(Oid table);
+// The same without the mark.  `names_only`: names moved, what is captured stays; writers go on.  False when the TVIEW is gone.
+bool DeriveAgain(Oid table, bool names_only);
 
 // Creates the capture triggers that `relation` (and its partitions and children) lacks, and arms those that are not ALWAYS.
 void EnsureCaptureTriggers(Oid relation);

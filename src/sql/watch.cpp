@@ -366,7 +366,7 @@ void WatchAfter(Node* statement, const Watched& watched) {
   if (watched.schema) {  // mapping queries name it, or an operator or type in it
     const List* all = AllTviews();
     foreach (cell, all) {
-      catalog::DeriveAgain(lfirst_oid(cell));
+      catalog::DeriveAgain(lfirst_oid(cell), true);
     }
     return;
   }
@@ -407,13 +407,13 @@ void WatchAfter(Node* statement, const Watched& watched) {
     const List* whole_row = TviewsOver(RelationRelationId, watched.relation, true);
     const List* readers = TviewsOver(RelationRelationId, watched.relation, false);
     foreach (cell, readers) {
-      catalog::DeriveAgain(lfirst_oid(cell));
+      catalog::DeriveAgain(lfirst_oid(cell), true);
       if (watched.old_column != nullptr && list_member_oid(whole_row, lfirst_oid(cell))) {
         catalog::MarkForReconciliation(lfirst_oid(cell));  // names of columns are part of a row as json
       }
     }
     if (is_tview) {
-      catalog::DeriveAgain(watched.relation);  // its name is that of its entity
+      catalog::DeriveAgain(watched.relation, true);  // its name is that of its entity
     }
   }
   if (watched.triggers) {

@@ -1,0 +1,12 @@
+// Locking many tables that writers use in another order, without making them deadlock victims.
+#pragma once
+
+#include "pg/pg.h"
+
+namespace tviews::catalog {
+
+// Locks the relations (OIDs), in OID order, to the end of the transaction.  While one is not to be had the others are given back
+// after a time shorter than a writer's deadlock_timeout, and all is tried again.  Ereports: cancel, the user's lock_timeout.
+void LockAll(const List* relations, LOCKMODE mode);
+
+}  // namespace tviews::catalog
