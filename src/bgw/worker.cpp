@@ -188,6 +188,8 @@ long Earlier(long a, long b) { return a == kForever ? b : b == kForever ? a : Mi
 long Round() {
   // Read before the drain: what was committed before the request is in the ring, or flagged, by now.
   const uint64 requested = pg_atomic_read_u64(&me.slot->wait_requested);
+  pg_atomic_write_u32(&me.slot->resting, pg::enabled ? 0 : 1);
+  pg_memory_barrier();
   Drain(&me);
   if (!pg::enabled) {
     return kForever;

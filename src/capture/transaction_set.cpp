@@ -124,7 +124,10 @@ void Publish() {
 // The transaction is over for others; must not raise.
 void WakeIfNeeded() {
   shmem::Database* database = shmem::MyDatabaseSlot();
-  if (database != nullptr && (rows_pushed || rows_unpushed || wake || pg_atomic_read_u32(&database->waiting_records) > 0)) {
+  if (database == nullptr || (pg_atomic_read_u32(&database->resting) != 0 && !wake)) {
+    return;  // a worker that stops resting drains after it says so, and sees what committed before
+  }
+  if (rows_pushed || rows_unpushed || wake || pg_atomic_read_u32(&database->waiting_records) > 0) {
     shmem::WakeWorker(database);
   }
 }

@@ -31,6 +31,7 @@ void ResetSlot(Database* database) {
   pg_atomic_write_u32(&database->waiting_records, 0);
   pg_atomic_write_u32(&database->parked_keys, 0);
   pg_atomic_write_u32(&database->worker_state, static_cast<uint32>(WorkerState::kNone));
+  pg_atomic_write_u32(&database->resting, 0);
   pg_atomic_write_u32(&database->stop_holders, 0);
   pg_atomic_write_u32(&database->check_extension, 0);
 }

@@ -45,6 +45,7 @@ struct Database {
   Latch* volatile worker_latch;
   pid_t worker_pid;
   pg_atomic_uint32 worker_state;  // WorkerState
+  pg_atomic_uint32 resting;       // pg_tviews.enabled is off: commits need not wake it
   pg_atomic_uint32 stop_holders;  // sessions that want no worker here (DROP DATABASE and the like)
   pg_atomic_uint32 check_extension;  // the worker must look whether the extension is still there
   uint64 batches, keys, restarts;

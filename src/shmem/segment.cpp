@@ -42,6 +42,7 @@ void InitDatabase(Database* database) {
   pg_atomic_init_u64(&database->wait_completed, 0);
   ConditionVariableInit(&database->applied);
   pg_atomic_init_u32(&database->worker_state, static_cast<uint32>(WorkerState::kNone));
+  pg_atomic_init_u32(&database->resting, 0);
   pg_atomic_init_u32(&database->stop_holders, 0);
   pg_atomic_init_u32(&database->check_extension, 0);
 }
