@@ -78,6 +78,12 @@ ParamListInfo BindArguments(const Arguments& arguments) {
   return params;
 }
 
+bool IsFor(const Statement* statement, const char* text, const Arguments& arguments) {
+  const CachedPlanSource* source = Source(statement);
+  return strcmp(source->query_string, text) == 0 && source->num_params == arguments.count &&
+         memcmp(source->param_types, arguments.types, arguments.count * sizeof(Oid)) == 0;
+}
+
 }  // namespace
 
 Statement* GetStatement(Oid tview, const char* text, const Arguments& arguments, PlanKind kind) {
@@ -86,10 +92,12 @@ Statement* GetStatement(Oid tview, const char* text, const Arguments& arguments,
   memset(&key, 0, sizeof(key));
   key.tview = tview;
   key.kind = static_cast<uint32>(kind);
-  key.hash = hash_bytes_extended(reinterpret_cast<const unsigned char*>(text), static_cast<int>(strlen(text)), 0);
+  // One text serves several argument types: an int and a bigint column that refer to the same key.
+  const uint64 types = hash_bytes_extended(reinterpret_cast<const unsigned char*>(arguments.types), arguments.count * static_cast<int>(sizeof(Oid)), 0);
+  key.hash = hash_bytes_extended(reinterpret_cast<const unsigned char*>(text), static_cast<int>(strlen(text)), types);
 
   Statement* found = static_cast<Statement*>(hash_search(statements, &key, HASH_FIND, nullptr));
-  if (found != nullptr && strcmp(Source(found)->query_string, text) != 0) {
+  if (found != nullptr && !IsFor(found, text, arguments)) {
     Drop(found);
     found = nullptr;
   }

@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TviewsNode qw(start_node test_dir);
 
-my $node = start_node('fuzz');
+my $node = start_node('fuzz', conf => 'pg_tviews.max_databases = 100');
 my $run = test_dir() . '/fuzz/run';
 my %seeds = (shapes => $ENV{FUZZ_SEEDS} // '1-10', views => $ENV{FUZZ_SEEDS} // '1-20', lineage => $ENV{FUZZ_SEEDS} // '1-20',
 	 'shapes --disturb' => $ENV{FUZZ_SEEDS} // '11-14');
