@@ -135,6 +135,7 @@ void CheckUnique(Writer* writer, const Suspect* suspect) {
 TM_Result LockStored(Writer* writer, LockTupleMode mode) {
   ItemPointerData tid = writer->stored->tts_tid;
   TM_FailureData failure;
+  ExecClearTuple(writer->stored);
   return table_tuple_lock(writer->target->table, &tid, writer->estate->es_snapshot, writer->stored, writer->estate->es_output_cid, mode, LockWaitSkip,
                           TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 }
@@ -383,6 +384,11 @@ Written Insert(Writer* writer, const Datum* values, const bool* nulls) {
     return Written::kSkipped;
   }
   if (HasGenerated(writer)) {
+#if PG_VERSION_NUM < 160000
+    if (writer->op != Op::kInsert) {
+      writer->result->ri_GeneratedExprs = nullptr;  // those of an update may leave some out
+    }
+#endif
     ExecComputeStoredGenerated(writer->result, writer->estate, writer->fresh, CMD_INSERT);
   }
   if (RelationGetDescr(writer->target->table)->constr != nullptr) {
