@@ -101,7 +101,14 @@ def make_query(cur, maker, key, depth=1):
         except psycopg2.errors.QueryCanceled:
             pass
         finally:
-            cur.execute("RESET statement_timeout")
+            reset_timeout(cur)
+
+
+def reset_timeout(cur):
+    try:
+        cur.execute("RESET statement_timeout")
+    except psycopg2.errors.QueryCanceled:   # the timeout was on its way
+        cur.execute("RESET statement_timeout")
 
 
 def check_key(cur, query, key):
