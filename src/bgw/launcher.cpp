@@ -218,7 +218,8 @@ long Round() {
   const TimestampTz now = GetCurrentTimestamp();
   TimestampTz next = DT_NOEND;
   for (int i = 0; i < shmem::DatabaseCount(); ++i) {
-    next = Min(next, Supervise(i, now));
+    const TimestampTz again = Supervise(i, now);  // not inside Min, which evaluates it twice
+    next = Min(next, again);
   }
   return next == DT_NOEND ? -1 : Max(1L, TimestampDifferenceMilliseconds(now, next) + 1);
 }
