@@ -192,6 +192,9 @@ CREATE FUNCTION pg_tviews_verify(tview text, sample_rows bigint DEFAULT NULL, re
 COMMENT ON FUNCTION pg_tviews_verify(text, bigint, boolean)
   IS 'pg_tviews: compares a TVIEW, or a sample of its rows, with its view; changes not applied yet count as differences';
 
+CREATE FUNCTION pg_tviews_retry_parked(tview text DEFAULT NULL) RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_retry_parked(text) IS 'pg_tviews: retries the parked keys of one TVIEW, or of all the caller may write, now; returns how many';
+
 -- ---------------------------------------------------------------------------------------------------- understand
 -- What would be captured for a TVIEW over `view`, without making it.
 CREATE FUNCTION pg_tviews_derive(view regclass, key text[], unkeyed_full boolean DEFAULT false)

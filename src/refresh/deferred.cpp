@@ -202,6 +202,30 @@ void CollectDue(const catalog::Graph* graph, TimestampTz now, core::KeySets* aff
   table_close(relation, NoLock);
 }
 
+int64 MakeFailedDue(Oid tview) {
+  Relation relation = OpenDeferred(RowExclusiveLock);
+  ScanKeyData keys[2];
+  SysScanDesc scan = ScanRows(relation, tview, nullptr, nullptr, keys);
+  int64 count = 0;
+  for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
+    bool is_null;
+    if (!SameReason(TextDatumGetCString(Attribute(tuple, relation, kReason, &is_null)), "failed")) {
+      continue;
+    }
+    Datum values[kColumns] = {};
+    bool nulls[kColumns] = {};
+    bool replace[kColumns] = {};
+    values[kNextAttempt - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    replace[kNextAttempt - 1] = true;
+    CatalogTupleUpdate(relation, &tuple->t_self, heap_modify_tuple(tuple, RelationGetDescr(relation), values, nulls, replace));
+    ++count;
+  }
+  systable_endscan(scan);
+  table_close(relation, NoLock);
+  CommandCounterIncrement();
+  return count;
+}
+
 TimestampTz NextDue() {
   Relation relation = OpenDeferred(AccessShareLock);
   Relation index = index_open(IndexOid("pg_tview_deferred_due"), AccessShareLock);

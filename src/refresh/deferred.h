@@ -20,6 +20,9 @@ void ForgetDeferred(const catalog::Tview* tview, const core::KeySets* keys, uint
 // paused TVIEWs are not due; rows of TVIEWs that are gone are deleted.
 void CollectDue(const catalog::Graph* graph, TimestampTz now, core::KeySets* affected, bool* whole);
 
+// Makes the failed rows of a TVIEW due now; returns how many.  For the calling session: wake the worker at commit.
+int64 MakeFailedDue(Oid tview);
+
 // When the next deferred row is due; DT_NOEND when none.
 TimestampTz NextDue();
 

@@ -1,4 +1,4 @@
-// pg_tviews_refresh, pg_tviews_refresh_all, pg_tviews_verify: comparing and repairing whole TVIEWs in the calling session.
+// pg_tviews_refresh, _refresh_all, _verify, _retry_parked: comparing and repairing TVIEWs in the calling session.
 #include "capture/transaction_set.h"
 #include "catalog/graph.h"
 #include "catalog/register.h"
@@ -59,6 +59,15 @@ void WantTview(Locks* locks, const catalog::Graph* graph, const catalog::Tview* 
   locks->objects = lappend_oid(locks->objects, tview->table);
 }
 
+// Sorts `tables`, and keeps the worker away from them.
+void LockObjects(List* tables) {
+  ListCell* cell;
+  list_sort(tables, list_oid_cmp);
+  foreach (cell, tables) {
+    LockDatabaseObject(pg::TableOid(pg::Table::kTview), lfirst_oid(cell), 0, ExclusiveLock);
+  }
+}
+
 // Relations by OID, then TVIEW objects by OID: the order of the worker and of DDL.
 void TakeLocks(Locks* locks) {
   ListCell* cell;
@@ -67,10 +76,7 @@ void TakeLocks(Locks* locks) {
     const WantedLock* wanted = static_cast<const WantedLock*>(lfirst(cell));
     LockRelationOid(wanted->oid, wanted->mode);
   }
-  list_sort(locks->objects, list_oid_cmp);
-  foreach (cell, locks->objects) {
-    LockDatabaseObject(pg::TableOid(pg::Table::kTview), lfirst_oid(cell), 0, ExclusiveLock);
-  }
+  LockObjects(locks->objects);
 }
 
 bool MayWrite(Oid table) {
@@ -284,5 +290,34 @@ Datum pg_tviews_verify(PG_FUNCTION_ARGS) {
   tuplestore_putvalues(rows->setResult, rows->setDesc, values, nulls);
   PopActiveSnapshot();
   return static_cast<Datum>(0);
+}
+
+PG_FUNCTION_INFO_V1(pg_tviews_retry_parked);
+Datum pg_tviews_retry_parked(PG_FUNCTION_ARGS) {
+  using namespace tviews;
+  shmem::RequireAttached();
+  PreventCommandIfReadOnly("pg_tviews_retry_parked()");
+  int64 count = 0;
+  if (!PG_ARGISNULL(0)) {
+    const Oid table = catalog::ResolveTview(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+    sql::RequireWrite(table);
+    sql::LockObjects(list_make1_oid(table));
+    count = refresh::MakeFailedDue(table);
+  } else {
+    const catalog::Graph* graph = catalog::LoadGraph(GetLatestSnapshot());
+    List* tables = NIL;
+    for (int i = 0; i < graph->tview_count; ++i) {
+      if (sql::MayWrite(graph->tviews[i].table)) {
+        tables = lappend_oid(tables, graph->tviews[i].table);
+      }
+    }
+    sql::LockObjects(tables);
+    ListCell* cell;
+    foreach (cell, tables) {
+      count += refresh::MakeFailedDue(lfirst_oid(cell));
+    }
+  }
+  capture::WakeAtCommit();
+  PG_RETURN_INT64(count);
 }
 }

@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 CREATE SCHEMA failing;
 SET search_path = failing, public;
-SELECT plan(26);
+SELECT plan(27);
 
 CREATE TABLE tb_parent (pk_parent int PRIMARY KEY, divisor int NOT NULL);
 CREATE TABLE tb_child (pk_child int PRIMARY KEY, fk_parent int, v int);
@@ -48,6 +48,7 @@ UPDATE tb_child SET v = -2 WHERE pk_child = 4;
 SELECT pg_tviews_wait('30 s');
 SELECT is((SELECT share FROM tv_child WHERE pk_child = 4), -2, 'other TVIEWs go on');
 UPDATE switch SET broken = false;
+SELECT cmp_ok(pg_tviews_retry_parked(), '>=', 1::bigint, 'retrying is counted');
 DO $$ BEGIN
   FOR i IN 1 .. 200 LOOP
     EXIT WHEN (SELECT state FROM pg_tview_catalog WHERE tview = 'failing.tv_all'::regclass) = 'f';
