@@ -1,8 +1,8 @@
 // Applying the changes of a refresh: deletes, updates, inserts; a failing row is refused alone.
 //
 // The whole lot is tried in one subtransaction.  When a row fails, all is rolled back and tried again without it; after a few
-// of those, or when nobody knows which row it was (an AFTER trigger), each row gets a subtransaction of its own, and rows that met a
-// unique violation get another turn after the rest.
+// of those, or when nobody knows which row it was (an AFTER trigger), each row gets a subtransaction of its own, and rows that met
+// a unique violation get another turn after the rest.
 #include "refresh/apply.h"
 
 #include "refresh/subtransaction.h"
@@ -18,15 +18,15 @@ struct Applying {
   const Target* target;
   Recompute* recompute;
   Changes* changes;
-  TupleTableSlot* slot;       // rows of Target::row
-  Bitmapset* refused[kOps];   // places of rows not to be written (any more)
+  TupleTableSlot* slot;      // rows of Target::row
+  Bitmapset* refused[kOps];  // places of rows not to be written (any more)
   Writer* writer;
-  int64 failing;              // tag of the row that failed; -1: unknown
+  int64 failing;  // tag of the row that failed; -1: unknown
   bool has_duplicates;
   // Of the current try; its memory is reset before each.
   MemoryContext attempt;
   int64 written[6];
-  List* locked;               // of Refused*
+  List* locked;  // of Refused*
 };
 
 // A row's place among all changes.
@@ -60,7 +60,8 @@ bool NextRow(Applying* self, int op) {
 void WriteCurrent(Applying* self, int op, int64 place) {
   const Datum* values = self->slot->tts_values;
   const bool* nulls = self->slot->tts_isnull;
-  ItemPointer tid = nulls[self->target->owned] ? nullptr : reinterpret_cast<ItemPointer>(DatumGetPointer(values[self->target->owned]));
+  ItemPointer tid =
+      nulls[self->target->owned] ? nullptr : reinterpret_cast<ItemPointer>(DatumGetPointer(values[self->target->owned]));
   if (self->has_duplicates && static_cast<Op>(op) != Op::kDelete && IsDuplicate(self->recompute, values, tid)) {
     return;
   }
@@ -139,7 +140,8 @@ void RaiseUnlessRow(ErrorData* error) {
 
 // The row in the slot failed for good.
 void RefuseCurrent(Applying* self, int op, int64 place, const ErrorData* error) {
-  self->changes->refused = lappend(self->changes->refused, NewRefused(self, "failed", pstrdup(unpack_sql_state(error->sqlerrcode)), Describe(error)));
+  self->changes->refused =
+      lappend(self->changes->refused, NewRefused(self, "failed", pstrdup(unpack_sql_state(error->sqlerrcode)), Describe(error)));
   self->refused[op] = bms_add_member(self->refused[op], static_cast<int>(place));
 }
 

@@ -8,8 +8,8 @@ namespace tviews::refresh {
 namespace {
 
 constexpr int64 kKeepChoice = INT64CONST(60) * USECS_PER_SEC;  // tables grow without telling
-constexpr double kSurprise = 3.0;       // slower than estimated by this: look at the other form
-constexpr double kWorthBothering = 2000.0;  // microseconds
+constexpr double kSurprise = 3.0;                              // slower than estimated by this: look at the other form
+constexpr double kWorthBothering = 2000.0;                     // microseconds
 
 HTAB* choices;
 double us_per_cost = 1.0;  // this machine's time for one unit of cost, over all statements

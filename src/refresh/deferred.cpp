@@ -13,7 +13,18 @@ namespace tviews::refresh {
 
 namespace {
 
-enum Column : AttrNumber { kTview = 1, kKey, kKeyText, kReason, kSince, kAttempts, kNextAttempt, kSqlstate, kMessage, kColumns = kMessage };
+enum Column : AttrNumber {
+  kTview = 1,
+  kKey,
+  kKeyText,
+  kReason,
+  kSince,
+  kAttempts,
+  kNextAttempt,
+  kSqlstate,
+  kMessage,
+  kColumns = kMessage
+};
 
 constexpr int64 kFailedBaseMs = 1000, kFailedLimitMs = 600000;
 constexpr int64 kLockedBaseMs = 50, kLockedLimitMs = 5000;
@@ -135,7 +146,8 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
   replace[kSince - 1] = !same;
 
   if (HeapTupleIsValid(existing)) {
-    CatalogTupleUpdate(relation, &existing->t_self, heap_modify_tuple(existing, RelationGetDescr(relation), values, nulls, replace));
+    CatalogTupleUpdate(relation, &existing->t_self,
+                       heap_modify_tuple(existing, RelationGetDescr(relation), values, nulls, replace));
   } else {
     values[kTview - 1] = ObjectIdGetDatum(tview->table);
     nulls[kKey - 1] = nulls[kKeyText - 1] = key.size == 0;

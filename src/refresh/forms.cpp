@@ -130,7 +130,8 @@ char* SampleKeysText(const catalog::Tview* tview, int64 rows) {
   initStringInfo(&text);
   appendStringInfoString(&text, "(SELECT ");
   AppendKeys(&text, tview->view, tview->view_key_columns, tview->key_count);
-  appendStringInfo(&text, " FROM %s ORDER BY pg_catalog.random() LIMIT " INT64_FORMAT ") UNION (SELECT ", RelationText(tview->view), rows);
+  appendStringInfo(&text, " FROM %s ORDER BY pg_catalog.random() LIMIT " INT64_FORMAT ") UNION (SELECT ", RelationText(tview->view),
+                   rows);
   AppendKeys(&text, tview->table, tview->key_columns, tview->key_count);
   appendStringInfo(&text, " FROM %s ORDER BY pg_catalog.random() LIMIT " INT64_FORMAT ")", RelationText(tview->table), rows);
   return text.data;

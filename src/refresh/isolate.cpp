@@ -32,13 +32,13 @@ struct Isolation {
   uint32 number;
   MemoryContext own;
   Result result;
-  List* reports;           // of Report*, of committed subtransactions
-  List* unique_reports;    // those with 23505: another turn at the end
+  List* reports;         // of Report*, of committed subtransactions
+  List* unique_reports;  // those with 23505: another turn at the end
   bool last_turn;
-  int64 singles_failed;    // keys refused because the view raises for them
-  int64 applied;           // keys whose subtransaction committed
-  int first_error;         // SQLSTATE of the first single failure
-  bool alike;              // all single failures had it
+  int64 singles_failed;  // keys refused because the view raises for them
+  int64 applied;         // keys whose subtransaction committed
+  int first_error;       // SQLSTATE of the first single failure
+  bool alike;            // all single failures had it
   char sqlstate[6];
   char message[256];
   bool retry;
@@ -73,7 +73,8 @@ void Collect(void* context, core::ByteSpan key, const char* reason, const char* 
 void RunPiece(void* argument) {
   Piece* piece = static_cast<Piece*>(argument);
   const Isolation* self = piece->isolation;
-  piece->result = piece->whole ? RefreshWhole(self->tview, Collect, piece) : RefreshKeys(self->tview, self->keys, self->number, piece->first, piece->count, Collect, piece);
+  piece->result = piece->whole ? RefreshWhole(self->tview, Collect, piece)
+                               : RefreshKeys(self->tview, self->keys, self->number, piece->first, piece->count, Collect, piece);
 }
 
 void AddResult(Result* sum, const Result& more) {
@@ -339,7 +340,8 @@ void RunWhole(Isolation* self, bool* degraded) {
 
 }  // namespace
 
-IsolatedResult RefreshIsolated(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole, DeferFunction defer, void* context) {
+IsolatedResult RefreshIsolated(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole,
+                               DeferFunction defer, void* context) {
   MemoryContext outer = CurrentMemoryContext;
   MemoryContext own = AllocSetContextCreate(outer, "pg_tviews isolation", ALLOCSET_DEFAULT_SIZES);
   MemoryContextSwitchTo(own);

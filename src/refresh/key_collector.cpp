@@ -20,8 +20,9 @@ bool CollectKey(TupleTableSlot* slot, DestReceiver* receiver) {
   for (int i = 0; i < self->tview->key_count; ++i) {
     pg::AppendField(&self->bytes, slot->tts_values[i], slot->tts_isnull[i], self->tview->key_types[i]);
   }
-  if (core::AddKey(self->out, self->number, {reinterpret_cast<unsigned char*>(self->bytes.data), static_cast<size_t>(self->bytes.len)}, nullptr) !=
-      core::Outcome::kOk) {
+  if (core::AddKey(self->out, self->number,
+                   {reinterpret_cast<unsigned char*>(self->bytes.data), static_cast<size_t>(self->bytes.len)},
+                   nullptr) != core::Outcome::kOk) {
     ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
   }
   return true;
@@ -35,7 +36,8 @@ void StartCollect(DestReceiver* receiver, int operation, TupleDesc row) {
     same = getBaseType(TupleDescAttr(row, i)->atttypid) == getBaseType(tview->key_types[i].type);
   }
   if (!same) {
-    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("a query for keys of TVIEW \"%s\" does not return its key columns", tview->entity)));
+    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                    errmsg("a query for keys of TVIEW \"%s\" does not return its key columns", tview->entity)));
   }
 }
 

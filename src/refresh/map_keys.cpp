@@ -51,15 +51,16 @@ Arguments ValueArguments(const catalog::CapturePoint* point, const core::KeySets
     if (!OidIsValid(arguments.types[c])) {
       ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("captured type %s has no array type", format_type_be(type.type))));
     }
-    arguments.values[c] = PointerGetDatum(construct_md_array(values[c], nulls[c], 1, dims, lower, base, type.length, type.by_value, type.align));
+    arguments.values[c] =
+        PointerGetDatum(construct_md_array(values[c], nulls[c], 1, dims, lower, base, type.length, type.by_value, type.align));
   }
   return arguments;
 }
 
 }  // namespace
 
-void MapKeys(const catalog::Tview* tview, const catalog::CapturePoint* point, const catalog::Mapping* mapping, const core::KeySets* dirty,
-             core::KeySets* affected, uint32 out_number) {
+void MapKeys(const catalog::Tview* tview, const catalog::CapturePoint* point, const catalog::Mapping* mapping,
+             const core::KeySets* dirty, core::KeySets* affected, uint32 out_number) {
   const size_t total = core::KeyCount(dirty, point->id);
   if (total == 0) {
     return;
@@ -81,7 +82,8 @@ void MapKeys(const catalog::Tview* tview, const catalog::CapturePoint* point, co
   for (size_t first = 0; first < total; first += kChunk) {
     const size_t count = Min(kChunk, total - first);
     const Arguments arguments = ValueArguments(point, dirty, first, count);
-    Statement* statement = GetStatement(tview->table, mapping->query, arguments, count <= kGenericUpTo ? PlanKind::kGeneric : PlanKind::kCustom);
+    Statement* statement =
+        GetStatement(tview->table, mapping->query, arguments, count <= kGenericUpTo ? PlanKind::kGeneric : PlanKind::kCustom);
     RunStatement(statement, arguments, NewKeyCollector(tview, affected, out_number));
     MemoryContextReset(own);
   }

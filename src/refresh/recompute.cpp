@@ -150,7 +150,8 @@ void StartRows(DestReceiver* receiver, int operation, TupleDesc row) {
   }
   if (!same) {
     ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                    errmsg("columns of view \"%s\" do not match those of table \"%s\"", get_rel_name(target->tview->view), RelationGetRelationName(target->table)),
+                    errmsg("columns of view \"%s\" do not match those of table \"%s\"", get_rel_name(target->tview->view),
+                           RelationGetRelationName(target->table)),
                     errhint("Drop the TVIEW and create it again.")));
   }
 }

@@ -22,9 +22,9 @@ struct Changes {
   int64 count[kOps];
   int64 unchanged;
   int64 view_rows;
-  int64 null_keys;        // rows that no key can address
-  List* refused;          // of Refused*: the view gave two rows for one key
-  core::ByteSpan example; // key of the first difference; data null: none
+  int64 null_keys;         // rows that no key can address
+  List* refused;           // of Refused*: the view gave two rows for one key
+  core::ByteSpan example;  // key of the first difference; data null: none
 };
 
 // A receiver of recomputed rows (the owned columns).  `wanted` null: of the whole view.

@@ -13,8 +13,8 @@ namespace tviews::refresh {
 namespace {
 
 constexpr size_t kGenericUpTo = 16;
-constexpr size_t kFullFrom = 256;     // below, the whole view is not considered
-constexpr double kFullFraction = 0.3; // of the table's rows
+constexpr size_t kFullFrom = 256;      // below, the whole view is not considered
+constexpr double kFullFraction = 0.3;  // of the table's rows
 
 // Plans both forms with the real keys when that is due, and says which to run.  kFull: the whole view is cheaper.
 Form Choose(const Session* session, const Arguments& arguments, Choice* choice, PlanKind kind, char** text) {
@@ -49,8 +49,8 @@ Form Choose(const Session* session, const Arguments& arguments, Choice* choice, 
 void RunWhole(Session* session) {
   Recompute* recompute = BeginRecompute(session->target, nullptr, &session->changes);
   const Arguments none = {};
-  RunStatement(GetStatement(session->target->tview->table, FormText(session->target->tview, Form::kFull), none, PlanKind::kCustom), none,
-               RecomputeReceiver(recompute));
+  RunStatement(GetStatement(session->target->tview->table, FormText(session->target->tview, Form::kFull), none, PlanKind::kCustom),
+               none, RecomputeReceiver(recompute));
   EndRecompute(recompute);
   session->result.form = Form::kFull;
   session->result.keys = session->changes.view_rows + session->changes.count[0];
@@ -96,7 +96,8 @@ const char* FormName(Form form) {
   return "full";
 }
 
-Result RefreshKeys(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, size_t first, size_t count, DeferFunction defer, void* context) {
+Result RefreshKeys(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, size_t first, size_t count,
+                   DeferFunction defer, void* context) {
   Session session;
   BeginSession(&session, tview, true);
   ArmRefreshTimeout();

@@ -40,7 +40,8 @@ void BeginSession(Session* session, const catalog::Tview* tview, bool writes) {
   }
   MemoryContextSwitchTo(session->own);
   session->owner = pg::EnterOwner(tview->owner, tview->settings);
-  session->target = OpenTarget(tview, writes ? RowExclusiveLock : AccessShareLock, writes ? GetLatestSnapshot() : GetActiveSnapshot());
+  session->target =
+      OpenTarget(tview, writes ? RowExclusiveLock : AccessShareLock, writes ? GetLatestSnapshot() : GetActiveSnapshot());
 }
 
 void EndSession(Session* session, DeferFunction defer, void* context) {
@@ -62,7 +63,8 @@ void EndSession(Session* session, DeferFunction defer, void* context) {
     defer(context, refused->key, refused->reason, refused->sqlstate, refused->message);
   }
   if (session->changes.null_keys > 0) {
-    ereport(WARNING, (errmsg("view \"%s\" returned " INT64_FORMAT " rows with a null key", get_rel_name(session->target->tview->view), session->changes.null_keys),
+    ereport(WARNING, (errmsg("view \"%s\" returned " INT64_FORMAT " rows with a null key",
+                             get_rel_name(session->target->tview->view), session->changes.null_keys),
                       errdetail("They cannot be kept in table \"%s\".", get_rel_name(session->target->tview->table))));
   }
   MemoryContextSwitchTo(session->outer);

@@ -31,7 +31,9 @@ dlist_head by_use;  // most recent first
 shmem::StatementCounters counters;
 
 // dlist_container() is C only.
-Statement* StatementOf(dlist_node* node) { return reinterpret_cast<Statement*>(reinterpret_cast<char*>(node) - offsetof(Statement, by_use)); }
+Statement* StatementOf(dlist_node* node) {
+  return reinterpret_cast<Statement*>(reinterpret_cast<char*>(node) - offsetof(Statement, by_use));
+}
 Statement* LeastRecentlyUsed() { return StatementOf(dlist_tail_node(&by_use)); }
 
 void Open() {
@@ -93,7 +95,8 @@ Statement* GetStatement(Oid tview, const char* text, const Arguments& arguments,
   key.tview = tview;
   key.kind = static_cast<uint32>(kind);
   // One text serves several argument types: an int and a bigint column that refer to the same key.
-  const uint64 types = hash_bytes_extended(reinterpret_cast<const unsigned char*>(arguments.types), arguments.count * static_cast<int>(sizeof(Oid)), 0);
+  const uint64 types = hash_bytes_extended(reinterpret_cast<const unsigned char*>(arguments.types),
+                                           arguments.count * static_cast<int>(sizeof(Oid)), 0);
   key.hash = hash_bytes_extended(reinterpret_cast<const unsigned char*>(text), static_cast<int>(strlen(text)), types);
 
   Statement* found = static_cast<Statement*>(hash_search(statements, &key, HASH_FIND, nullptr));

@@ -7,7 +7,8 @@ namespace {
 
 void CheckTable(const catalog::Tview* tview, Relation table) {
   if (table->rd_rel->relkind != RELKIND_RELATION) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("TVIEW table \"%s\" is not an ordinary table", RelationGetRelationName(table)),
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("TVIEW table \"%s\" is not an ordinary table", RelationGetRelationName(table)),
                     errdetail("Refreshing partitioned TVIEW tables is not supported yet.")));
   }
   if (!OidIsValid(tview->key_index)) {
@@ -126,7 +127,8 @@ bool SameKey(const Target* target, TupleTableSlot* stored, const Datum* values) 
   for (int i = 0; i < tview->key_count; ++i) {
     bool is_null;
     const Datum have = slot_getattr(stored, tview->key_columns[i], &is_null);
-    if (is_null || !DatumGetBool(FunctionCall2Coll(&target->key_equal[i], tview->key_types[i].collation, have, values[target->key_at[i]]))) {
+    if (is_null ||
+        !DatumGetBool(FunctionCall2Coll(&target->key_equal[i], tview->key_types[i].collation, have, values[target->key_at[i]]))) {
       return false;
     }
   }

@@ -9,13 +9,13 @@ struct Target {
   MemoryContext own;
   const catalog::Tview* tview;
   Relation table, index;
-  TupleDesc row;     // the owned columns, then `tid`: what the changes are kept as
-  int owned;         // how many
-  int* key_at;       // where the key columns stand among the owned columns
+  TupleDesc row;  // the owned columns, then `tid`: what the changes are kept as
+  int owned;      // how many
+  int* key_at;    // where the key columns stand among the owned columns
   FmgrInfo* key_equal;
-  ScanKey scan_keys; // one per index column, in the index's order
-  int* scan_key_at;  // where their values stand among the owned columns
-  Snapshot latest;   // registered: what is stored now
+  ScanKey scan_keys;  // one per index column, in the index's order
+  int* scan_key_at;   // where their values stand among the owned columns
+  Snapshot latest;    // registered: what is stored now
 };
 
 // Opens the table (ROW EXCLUSIVE unless `lock` says otherwise) and its key index.  Ereports for what cannot be refreshed.

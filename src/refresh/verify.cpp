@@ -62,7 +62,9 @@ void SampleKeys(const catalog::Tview* tview, int64 rows, core::KeySets* keys, ui
   CollectByQuery(tview, SampleKeysText(tview, rows), keys, number);
 }
 
-void AllKeys(const catalog::Tview* tview, core::KeySets* keys, uint32 number) { CollectByQuery(tview, AllKeysText(tview), keys, number); }
+void AllKeys(const catalog::Tview* tview, core::KeySets* keys, uint32 number) {
+  CollectByQuery(tview, AllKeysText(tview), keys, number);
+}
 
 void StoredKeys(const catalog::Tview* tview, int64 limit, core::KeySets* keys, uint32 number) {
   CollectByQuery(tview, StoredKeysText(tview, limit), keys, number);

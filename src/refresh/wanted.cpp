@@ -17,7 +17,8 @@ TupleHashTable NewKeyTable(const Target* target, TupleDesc row, size_t count) {
     const pg::KeyType& type = target->tview->key_types[i];
     const TypeCacheEntry* entry = lookup_type_cache(type.type, TYPECACHE_EQ_OPR | TYPECACHE_HASH_PROC);
     if (!OidIsValid(entry->eq_opr) || !OidIsValid(entry->hash_proc)) {
-      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("key type %s of TVIEW \"%s\" cannot be hashed", format_type_be(type.type), target->tview->entity)));
+      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+                      errmsg("key type %s of TVIEW \"%s\" cannot be hashed", format_type_be(type.type), target->tview->entity)));
     }
     places[i] = static_cast<AttrNumber>(i + 1);
     equal[i] = get_opcode(entry->eq_opr);
@@ -25,7 +26,8 @@ TupleHashTable NewKeyTable(const Target* target, TupleDesc row, size_t count) {
     fmgr_info(entry->hash_proc, &hash[i]);
   }
   MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_tviews key hashing", ALLOCSET_SMALL_SIZES);
-  return BuildTupleHashTable(nullptr, row, columns, places, equal, hash, collations, static_cast<long>(Max(count, 1)), 0, CurrentMemoryContext, scratch, false);
+  return BuildTupleHashTable(nullptr, row, columns, places, equal, hash, collations, static_cast<long>(Max(count, 1)), 0,
+                             CurrentMemoryContext, scratch, false);
 }
 
 // Decodes one key into the slot; false when a column is NULL.
@@ -104,9 +106,11 @@ Arguments KeyArguments(const Wanted* wanted) {
     const Oid base = getBaseType(type.type);
     arguments.types[i] = get_array_type(base);
     if (!OidIsValid(arguments.types[i])) {
-      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("key type %s of TVIEW \"%s\" has no array type", format_type_be(type.type), tview->entity)));
+      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                      errmsg("key type %s of TVIEW \"%s\" has no array type", format_type_be(type.type), tview->entity)));
     }
-    arguments.values[i] = PointerGetDatum(construct_array(wanted->values[i], static_cast<int>(wanted->count), base, type.length, type.by_value, type.align));
+    arguments.values[i] = PointerGetDatum(
+        construct_array(wanted->values[i], static_cast<int>(wanted->count), base, type.length, type.by_value, type.align));
   }
   return arguments;
 }

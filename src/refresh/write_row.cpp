@@ -3,63 +3,11 @@
 // As PostgreSQL's logical replication worker does it (execReplication.c), with three differences: a row that a user holds is left
 // alone, user-added columns keep their values and get their defaults, and uniqueness is checked at the end of the group, as for
 // a deferrable constraint, so that two rows may swap a unique value.
-#include "refresh/write_row.h"
+#include "refresh/writer.h"
 
 namespace tviews::refresh {
 
 namespace {
-
-// A row whose uniqueness is to be checked at the end of its group.
-struct Suspect {
-  ItemPointerData tid;
-  Oid index;
-  int64 tag;
-};
-
-}  // namespace
-
-struct Writer {
-  const Target* target;
-  EState* estate;
-  ResultRelInfo* result;
-  EPQState epq;
-  TupleTableSlot* stored;
-  TupleTableSlot* fresh;
-  IndexScanDesc dirty_scan;
-  SnapshotData dirty;
-  ExprState** defaults;  // per attribute of the table; built at the first insert
-  TransitionCaptureState* transition;
-  MemoryContext own;
-  List* suspects;  // of Suspect*
-  Op op;
-  int64 tag;
-};
-
-namespace {
-
-EState* NewExecutorState(const Target* target) {
-  EState* estate = CreateExecutorState();
-  RangeTblEntry* entry = makeNode(RangeTblEntry);
-  entry->rtekind = RTE_RELATION;
-  entry->relid = RelationGetRelid(target->table);
-  entry->relkind = target->table->rd_rel->relkind;
-  entry->rellockmode = RowExclusiveLock;
-  Bitmapset* updated = nullptr;  // for UPDATE OF triggers and generated columns
-  for (int i = 0; i < target->owned; ++i) {
-    updated = bms_add_member(updated, target->tview->owned_columns[i] - FirstLowInvalidHeapAttributeNumber);
-  }
-#if PG_VERSION_NUM >= 160000
-  List* permissions = NIL;
-  addRTEPermissionInfo(&permissions, entry)->updatedCols = updated;
-  ExecInitRangeTable(estate, list_make1(entry), permissions);
-#else
-  entry->updatedCols = updated;
-  ExecInitRangeTable(estate, list_make1(entry));
-#endif
-  estate->es_output_cid = GetCurrentCommandId(true);
-  estate->es_snapshot = RegisterSnapshot(GetLatestSnapshot());
-  return estate;
-}
 
 bool HasTrigger(const Writer* writer, bool TriggerDesc::*kind) {
   const TriggerDesc* triggers = writer->result->ri_TrigDesc;
@@ -71,7 +19,9 @@ bool HasGenerated(const Writer* writer) {
   return constraints != nullptr && constraints->has_generated_stored;
 }
 
-ItemPointer StoredTid(const Writer* writer, const Datum* values) { return reinterpret_cast<ItemPointer>(DatumGetPointer(values[writer->target->owned])); }
+ItemPointer StoredTid(const Writer* writer, const Datum* values) {
+  return reinterpret_cast<ItemPointer>(DatumGetPointer(values[writer->target->owned]));
+}
 
 void Suspects(Writer* writer, List* indexes, TupleTableSlot* slot) {
   ListCell* cell;
@@ -100,49 +50,19 @@ List* InsertIndexEntries(Writer* writer, TupleTableSlot* slot, bool update) {
   return recheck;
 }
 
-// As unique_key_recheck(): raises if the row is alive and its index key is not unique.
-void CheckUnique(Writer* writer, const Suspect* suspect) {
-  Relation table = writer->target->table;
-  bool dead = false;
-  ItemPointerData tid = suspect->tid;
-  TupleTableSlot* slot = table_slot_create(table, nullptr);
-  IndexFetchTableData* fetch = table_index_fetch_begin(table);
-  bool call_again = false;
-  const bool alive = table_index_fetch_tuple(fetch, &tid, SnapshotSelf, slot, &call_again, &dead);
-  if (alive) {
-    Relation index = index_open(suspect->index, RowExclusiveLock);
-    IndexInfo* info = BuildIndexInfo(index);
-    EState* estate = CreateExecutorState();
-    GetPerTupleExprContext(estate)->ecxt_scantuple = slot;
-    Datum values[INDEX_MAX_KEYS];
-    bool nulls[INDEX_MAX_KEYS];
-    FormIndexDatum(info, slot, estate, values, nulls);
-    if (info->ii_ExclusionOps == nullptr) {
-      ItemPointerData entry = suspect->tid;
-      index_insert(index, values, nulls, &entry, table, UNIQUE_CHECK_EXISTING, false, info);
-    } else {
-      tid = suspect->tid;
-      check_exclusion_constraint(table, index, info, &tid, values, nulls, estate, false);
-    }
-    FreeExecutorState(estate);
-    index_close(index, NoLock);
-  }
-  table_index_fetch_end(fetch);
-  ExecDropSingleTupleTableSlot(slot);
-}
-
 // Locks the latest version of the row in `stored`, without waiting, and fetches it.
 TM_Result LockStored(Writer* writer, LockTupleMode mode) {
   ItemPointerData tid = writer->stored->tts_tid;
   TM_FailureData failure;
   ExecClearTuple(writer->stored);
-  return table_tuple_lock(writer->target->table, &tid, writer->estate->es_snapshot, writer->stored, writer->estate->es_output_cid, mode, LockWaitSkip,
-                          TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+  return table_tuple_lock(writer->target->table, &tid, writer->estate->es_snapshot, writer->stored, writer->estate->es_output_cid,
+                          mode, LockWaitSkip, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 }
 
 [[noreturn]] void RaiseSelfModified(const Writer* writer) {
-  ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-                  errmsg("a trigger on \"%s\" changed the row that is being refreshed", RelationGetRelationName(writer->target->table))));
+  ereport(ERROR,
+          (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+           errmsg("a trigger on \"%s\" changed the row that is being refreshed", RelationGetRelationName(writer->target->table))));
 }
 
 // An update of a unique column takes the stronger lock.
@@ -193,16 +113,19 @@ TM_Result Replace(Writer* writer, ItemPointerData tid, bool wait) {
 #else
   bool indexes = false;
 #endif
-  const TM_Result result =
-      table_tuple_update(table, &tid, writer->fresh, writer->estate->es_output_cid, writer->estate->es_snapshot, InvalidSnapshot, wait, &failure, &mode, &indexes);
+  const TM_Result result = table_tuple_update(table, &tid, writer->fresh, writer->estate->es_output_cid,
+                                              writer->estate->es_snapshot, InvalidSnapshot, wait, &failure, &mode, &indexes);
   if (result == TM_Ok) {
 #if PG_VERSION_NUM >= 160000
     List* recheck = indexes == TU_All ? InsertIndexEntries(writer, writer->fresh, true)
-                    : indexes == TU_Summarizing ? ExecInsertIndexTuples(writer->result, writer->fresh, writer->estate, true, false, nullptr, NIL, true) : NIL;
+                    : indexes == TU_Summarizing
+                        ? ExecInsertIndexTuples(writer->result, writer->fresh, writer->estate, true, false, nullptr, NIL, true)
+                        : NIL;
 #else
     List* recheck = indexes ? InsertIndexEntries(writer, writer->fresh, true) : NIL;
 #endif
-    ExecARUpdateTriggers(writer->estate, writer->result, nullptr, nullptr, &tid, nullptr, writer->fresh, recheck, writer->transition, false);
+    ExecARUpdateTriggers(writer->estate, writer->result, nullptr, nullptr, &tid, nullptr, writer->fresh, recheck,
+                         writer->transition, false);
   }
   return result;
 }
@@ -266,13 +189,15 @@ Written Delete(Writer* writer, const Datum* values) {
       ItemPointerData tid = writer->stored->tts_tid;
       if (before && !ExecBRDeleteTriggers(writer->estate, &writer->epq, writer->result, &tid, nullptr, nullptr
 #if PG_VERSION_NUM >= 160000
-                                          , nullptr, nullptr
+                                          ,
+                                          nullptr, nullptr
 #endif
                                           )) {
         return Written::kSkipped;
       }
       TM_FailureData failure;
-      result = table_tuple_delete(table, &tid, writer->estate->es_output_cid, writer->estate->es_snapshot, InvalidSnapshot, locked, &failure, false);
+      result = table_tuple_delete(table, &tid, writer->estate->es_output_cid, writer->estate->es_snapshot, InvalidSnapshot, locked,
+                                  &failure, false);
       if (result == TM_Ok) {
         ExecARDeleteTriggers(writer->estate, writer->result, &tid, nullptr, writer->transition, false);
         return Written::kDeleted;
@@ -380,7 +305,8 @@ Written Insert(Writer* writer, const Datum* values, const bool* nulls) {
       break;
   }
   FillFresh(writer, values, nulls);
-  if (HasTrigger(writer, &TriggerDesc::trig_insert_before_row) && !ExecBRInsertTriggers(writer->estate, writer->result, writer->fresh)) {
+  if (HasTrigger(writer, &TriggerDesc::trig_insert_before_row) &&
+      !ExecBRInsertTriggers(writer->estate, writer->result, writer->fresh)) {
     return Written::kSkipped;
   }
   if (HasGenerated(writer)) {
@@ -400,92 +326,7 @@ Written Insert(Writer* writer, const Datum* values, const bool* nulls) {
   return Written::kInserted;
 }
 
-CmdType CommandOf(Op op) { return op == Op::kDelete ? CMD_DELETE : op == Op::kUpdate ? CMD_UPDATE : CMD_INSERT; }
-
 }  // namespace
-
-Writer* OpenWriter(const Target* target) {
-  Writer* writer = static_cast<Writer*>(palloc0(sizeof(Writer)));
-  writer->own = CurrentMemoryContext;
-  writer->target = target;
-  writer->estate = NewExecutorState(target);
-  MemoryContext old = MemoryContextSwitchTo(writer->estate->es_query_cxt);
-  writer->result = makeNode(ResultRelInfo);
-  InitResultRelInfo(writer->result, target->table, 1, nullptr, 0);
-  ExecOpenIndices(writer->result, false);
-  EvalPlanQualInit(&writer->epq, writer->estate, nullptr, NIL, -1);
-  writer->stored = table_slot_create(target->table, &writer->estate->es_tupleTable);
-  writer->fresh = ExecInitExtraTupleSlot(writer->estate, RelationGetDescr(target->table), &TTSOpsVirtual);
-  MemoryContextSwitchTo(old);
-  writer->tag = -1;
-  return writer;
-}
-
-void CloseWriter(Writer* writer) {
-  if (writer->dirty_scan != nullptr) {
-    index_endscan(writer->dirty_scan);
-  }
-  EvalPlanQualEnd(&writer->epq);
-  ExecCloseIndices(writer->result);
-  ExecResetTupleTable(writer->estate->es_tupleTable, false);
-  UnregisterSnapshot(writer->estate->es_snapshot);
-  ExecCloseResultRelations(writer->estate);
-  ExecCloseRangeTableRelations(writer->estate);
-  FreeExecutorState(writer->estate);
-}
-
-void BeginGroup(Writer* writer, Op op) {
-  writer->op = op;
-  writer->tag = -1;
-  writer->estate->es_output_cid = GetCurrentCommandId(true);
-#if PG_VERSION_NUM < 160000
-  writer->result->ri_GeneratedExprs = nullptr;  // 15 keeps those of the first command only
-#endif
-  CheckCmdReplicaIdentity(writer->target->table, CommandOf(op));
-  AfterTriggerBeginQuery();
-  writer->transition = nullptr;
-  if (writer->result->ri_TrigDesc != nullptr) {
-    writer->transition = MakeTransitionCaptureState(writer->result->ri_TrigDesc, RelationGetRelid(writer->target->table), CommandOf(op));
-    switch (op) {
-      case Op::kDelete:
-        ExecBSDeleteTriggers(writer->estate, writer->result);
-        break;
-      case Op::kUpdate:
-        ExecBSUpdateTriggers(writer->estate, writer->result);
-        break;
-      case Op::kInsert:
-        ExecBSInsertTriggers(writer->estate, writer->result);
-        break;
-    }
-  }
-}
-
-void EndGroup(Writer* writer) {
-  ListCell* cell;
-  foreach (cell, writer->suspects) {
-    const Suspect* suspect = static_cast<const Suspect*>(lfirst(cell));
-    writer->tag = suspect->tag;
-    CheckUnique(writer, suspect);
-  }
-  writer->tag = -1;
-  list_free_deep(writer->suspects);
-  writer->suspects = NIL;
-  if (writer->result->ri_TrigDesc != nullptr) {
-    switch (writer->op) {
-      case Op::kDelete:
-        ExecASDeleteTriggers(writer->estate, writer->result, writer->transition);
-        break;
-      case Op::kUpdate:
-        ExecASUpdateTriggers(writer->estate, writer->result, writer->transition);
-        break;
-      case Op::kInsert:
-        ExecASInsertTriggers(writer->estate, writer->result, writer->transition);
-        break;
-    }
-  }
-  AfterTriggerEndQuery(writer->estate);
-  CommandCounterIncrement();
-}
 
 Written WriteRow(Writer* writer, const Datum* values, const bool* nulls, int64 tag) {
   writer->tag = tag;
@@ -495,7 +336,8 @@ Written WriteRow(Writer* writer, const Datum* values, const bool* nulls, int64 t
   Written written;
   if (writer->op == Op::kInsert) {
     written = Insert(writer, values, nulls);
-  } else if (!table_tuple_fetch_row_version(writer->target->table, StoredTid(writer, values), writer->target->latest, writer->stored)) {
+  } else if (!table_tuple_fetch_row_version(writer->target->table, StoredTid(writer, values), writer->target->latest,
+                                            writer->stored)) {
     elog(ERROR, "stored row of \"%s\" vanished under its snapshot", RelationGetRelationName(writer->target->table));
   } else {
     written = writer->op == Op::kUpdate ? Update(writer, values, nulls) : Delete(writer, values);

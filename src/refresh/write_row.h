@@ -18,7 +18,7 @@ void CloseWriter(Writer* writer);
 void BeginGroup(Writer* writer, Op op);
 void EndGroup(Writer* writer);
 
-// Writes one row: `values` as in Changes.  `tag` comes back from FailedTag when EndGroup finds that this row is not unique.
+// Writes one row: `values` as in Changes.  `tag` comes back from CurrentTag when EndGroup finds that this row is not unique.
 Written WriteRow(Writer* writer, const Datum* values, const bool* nulls, int64 tag);
 
 // The tag of the row that is being written or checked; -1: none in particular.

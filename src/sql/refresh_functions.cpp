@@ -98,7 +98,8 @@ void RequireWrite(Oid table) {
 void RequireFreshSnapshots(const char* function) {
   PreventCommandIfReadOnly(function);
   if (IsolationUsesXactSnapshot()) {
-    ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("%s cannot run in a REPEATABLE READ or SERIALIZABLE transaction", function),
+    ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+                    errmsg("%s cannot run in a REPEATABLE READ or SERIALIZABLE transaction", function),
                     errhint("Call it in a READ COMMITTED transaction.")));
   }
 }
@@ -170,11 +171,13 @@ int64 RefreshTview(const catalog::Tview* tview) {
     refresh::ForgetDeferred(tview, nullptr, 0, true);
   }
   if (refusals.locked > 0) {
-    ereport(WARNING, (errmsg(INT64_FORMAT " rows of TVIEW \"%s\" are locked by other sessions and will be refreshed later", refusals.locked, tview->entity)));
+    ereport(WARNING, (errmsg(INT64_FORMAT " rows of TVIEW \"%s\" are locked by other sessions and will be refreshed later",
+                             refusals.locked, tview->entity)));
   }
   if (refusals.failed > 0) {
-    ereport(WARNING, (errmsg(INT64_FORMAT " rows of TVIEW \"%s\" could not be refreshed and are parked", refusals.failed, tview->entity),
-                      errdetail("%s", refusals.first), errhint("See pg_tview_parked_keys.")));
+    ereport(WARNING,
+            (errmsg(INT64_FORMAT " rows of TVIEW \"%s\" could not be refreshed and are parked", refusals.failed, tview->entity),
+             errdetail("%s", refusals.first), errhint("See pg_tview_parked_keys.")));
   }
   UpdateActiveSnapshotCommandId();
   Log(tview, result, INSTR_TIME_GET_MILLISEC(duration));
