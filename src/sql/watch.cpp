@@ -46,6 +46,8 @@ List* TviewsOver(Oid object_class, Oid object, bool whole_row) {
       "  SELECT n.class, n.id FROM o, LATERAL ("
       "    SELECT 'pg_class'::regclass::oid AS class, w.ev_class AS id FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid"
       "      WHERE d.refclassid = o.class AND d.refobjid = o.id AND d.classid = 'pg_rewrite'::regclass"
+      "    UNION ALL SELECT d.classid, d.objid FROM pg_depend d WHERE o.class IN ('pg_proc'::regclass, 'pg_operator'::regclass)"
+      "      AND d.refclassid = o.class AND d.refobjid = o.id AND d.classid IN ('pg_proc'::regclass, 'pg_operator'::regclass)"
       "    UNION ALL SELECT o.class, i.inhparent FROM pg_inherits i WHERE o.class = 'pg_class'::regclass AND i.inhrelid = o.id) n) "
       "SELECT c.tview FROM %s.pg_tview_catalog c WHERE c.view IN (SELECT id FROM o WHERE class = 'pg_class'::regclass) "
       "AND (NOT $3 OR EXISTS (SELECT FROM %s.pg_tview_mapping m JOIN %s.pg_tview_capture_point p USING (point) "
@@ -91,9 +93,11 @@ void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
     AlterTableCmd* command = lfirst_node(AlterTableCmd, cell);
     switch (command->subtype) {
       case AT_AddColumn:
-      case AT_AddColumnRecurse:
       case AT_DropColumn:
+#if PG_VERSION_NUM < 160000
+      case AT_AddColumnRecurse:
       case AT_DropColumnRecurse:
+#endif
         watched->widened = true;
         break;
       case AT_AlterColumnType:
