@@ -15,17 +15,7 @@ struct Row {
   int key_count;
   char** key;
   bool unkeyed_full;
-  const char* options;  // json
 };
-
-const char* KeyText(const Row& row) {
-  StringInfoData text;
-  initStringInfo(&text);
-  for (int i = 0; i < row.key_count; ++i) {
-    appendStringInfo(&text, "%s%s", i > 0 ? ", " : "", quote_identifier(row.key[i]));
-  }
-  return text.data;
-}
 
 bool ReadRow(Oid table, Row* row) {
   RowScan scan = OpenRowsByKey(pg::Table::kTview, kTviewIndex, tview_column::kTview, ObjectIdGetDatum(table), true, nullptr);
@@ -34,7 +24,6 @@ bool ReadRow(Oid table, Row* row) {
     row->view = OidColumn(scan, tview_column::kView);
     row->key = ArrayTexts(ArrayColumn(scan, tview_column::kKeyColumns), &row->key_count);
     Jsonb* options = DatumGetJsonbP(CopiedColumn(scan, tview_column::kOptions));
-    row->options = JsonbToCString(nullptr, &options->root, -1);
     JsonbValue buffer;
     const JsonbValue* value = getKeyJsonValueFromContainer(&options->root, "on_unkeyed", strlen("on_unkeyed"), &buffer);
     row->unkeyed_full = value != nullptr && value->type == jbvString && value->val.string.len == 4 && memcmp(value->val.string.val, "full", 4) == 0;
@@ -81,6 +70,8 @@ void AddColumns(Oid table, Oid view) {
   CommandCounterIncrement();
 }
 
+}  // namespace
+
 ArrayType* ViewColumns(Oid view) {
   Relation relation = relation_open(view, AccessShareLock);
   const TupleDesc columns = RelationGetDescr(relation);
@@ -92,8 +83,6 @@ ArrayType* ViewColumns(Oid view) {
   relation_close(relation, NoLock);
   return array;
 }
-
-}  // namespace
 
 void RegisterAgain(Oid table) {
   if (DeriveAgain(table, false)) {
@@ -129,7 +118,7 @@ bool DeriveAgain(Oid table, bool names_only) {
   CommandCounterIncrement();
   WriteLineage(table, lineage, row.key, row.key_count, columns);
   CommandCounterIncrement();
-  CreateTviewTriggers(table, quote_qualified_identifier(get_namespace_name(get_rel_namespace(row.view)), get_rel_name(row.view)), KeyText(row), row.options);
+  CarryDefinition(table);
   RecomputeLevels();
   return true;
 }

@@ -283,20 +283,6 @@ void FillAndIndex(Building* building) {
 
 const char* JsonText(Datum json) { return JsonbToCString(nullptr, &DatumGetJsonbP(json)->root, -1); }
 
-void WriteTviewRow(const Building& building, const List* relations) {
-  const Options& options = building.definition->options;
-  const bool filled = building.definition->with_data && !options.background;
-  const SqlContext context = EnterSql(ExtensionOwner());
-  RunSql(
-      "INSERT INTO %s.pg_tview_catalog (tview, view, owns_view, entity, definition, key_columns, columns, level, options, settings, state) "
-      "VALUES ($1, $2, $3, $4, pg_catalog.pg_get_viewdef($2), $5, $6, $7, $8, $9, $10)",
-      {OidArgument(building.table), OidArgument(building.view), {BOOLOID, BoolGetDatum(building.owns_view), false}, TextArgument(building.entity),
-       ArrayArgument(TextArray(building.key, building.key_count)), ArrayArgument(TextArray(building.columns, building.column_count)),
-       IntArgument(LevelFor(relations)), JsonArgument(options.json), ArrayArgument(options.settings), CharArgument(static_cast<char>(filled ? State::kFresh : State::kBuilding))});
-  LeaveSql(context);
-  CommandCounterIncrement();
-}
-
 }  // namespace
 
 Oid CreateTview(const NewTview& definition, uint64* rows) {
@@ -315,12 +301,11 @@ Oid CreateTview(const NewTview& definition, uint64* rows) {
   MakeTable(&building);
   FillAndIndex(&building);
   LockTview(building.table);
-  WriteTviewRow(building, relations);
-  CreateTviewTriggers(building.table, building.qualified_view, ColumnList(building.key, building.key_count), JsonText(definition.options.json));
-  WriteLineage(building.table, lineage, building.key, building.key_count, TextArray(building.columns, building.column_count));
-  const ObjectAddress table = {RelationRelationId, building.table, 0}, view = {RelationRelationId, building.view, 0};
-  recordDependencyOn(&table, &view, DEPENDENCY_NORMAL);
-  if (!definition.with_data || definition.options.background) {
+  const bool filled = definition.with_data && !definition.options.background;
+  Registration registration = {building.table, building.view, building.owns_view, building.entity, building.key, building.key_count,
+                               TextArray(building.columns, building.column_count), &definition.options, filled ? State::kFresh : State::kBuilding};
+  Register(registration, relations, lineage);
+  if (!filled) {
     MarkForReconciliation(building.table);
   }
   StringInfoData details;

@@ -166,6 +166,22 @@ void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const*
   GraphChanged();
 }
 
+void Register(const Registration& registration, const List* relations, const lineage::Lineage& lineage) {
+  const SqlContext context = EnterSql(ExtensionOwner());
+  RunSql(
+      "INSERT INTO %s.pg_tview_catalog (tview, view, owns_view, entity, definition, key_columns, columns, level, options, settings, state) "
+      "VALUES ($1, $2, $3, $4, pg_catalog.pg_get_viewdef($2), $5, $6, $7, $8, $9, $10)",
+      {OidArgument(registration.table), OidArgument(registration.view), {BOOLOID, BoolGetDatum(registration.owns_view), false}, TextArgument(registration.entity),
+       ArrayArgument(TextArray(registration.key, registration.key_count)), ArrayArgument(registration.columns), IntArgument(LevelFor(relations)),
+       JsonArgument(registration.options->json), ArrayArgument(registration.options->settings), CharArgument(static_cast<char>(registration.state))});
+  LeaveSql(context);
+  CommandCounterIncrement();
+  CarryDefinition(registration.table);
+  WriteLineage(registration.table, lineage, registration.key, registration.key_count, registration.columns);
+  const ObjectAddress table = {RelationRelationId, registration.table, 0}, view = {RelationRelationId, registration.view, 0};
+  recordDependencyOn(&table, &view, DEPENDENCY_NORMAL);
+}
+
 int LevelFor(const List* relations) {
   int level = 0;
   ListCell* cell;

@@ -15,6 +15,31 @@ List* LockRelationsRead(Oid view, Oid user, LOCKMODE mode);
 // Takes the object lock of a TVIEW to the end of the transaction.
 void LockTview(Oid table);
 
+// What the catalog keeps of a TVIEW.
+struct Registration {
+  Oid table, view;
+  bool owns_view;
+  const char* entity;
+  const char* const* key;
+  int key_count;
+  ArrayType* columns;  // owned, in the view's order
+  const Options* options;
+  State state;
+};
+
+// The names of a view's columns.
+ArrayType* ViewColumns(Oid view);
+
+// Writes the row of a new TVIEW, its triggers, its lineage and its dependency on the view.
+void Register(const Registration& registration, const List* relations, const lineage::Lineage& lineage);
+
+// Makes or updates the triggers of the TVIEW's own table from its catalog row.
+void CarryDefinition(Oid table);
+
+// Registers a table that came back from a dump, from the arguments of its row trigger; the worker reconciles it.  Does nothing when
+// it is a TVIEW already or its view is missing.  Ereports as CreateTview.
+void RegisterRestored(Oid table, const char* view, const char* key, const char* options, bool owns_view);
+
 // Replaces the lineage rows of `table` by `lineage`, ensures triggers, removes those not needed any more, invalidates.
 void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const* key, int key_count, ArrayType* owned_columns);
 

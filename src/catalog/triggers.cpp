@@ -165,8 +165,8 @@ void EnsureCaptureTriggers(Oid relation) {
   }
 }
 
-void CreateTviewTriggers(Oid table, const char* view, const char* key, const char* options) {
-  List* arguments = list_make3(makeString(pstrdup(view)), makeString(pstrdup(key)), makeString(pstrdup(options)));
+void CreateTviewTriggers(Oid table, const char* view, const char* key, const char* options, bool owns_view) {
+  List* arguments = list_make4(makeString(pstrdup(view)), makeString(pstrdup(key)), makeString(pstrdup(options)), makeString(pstrdup(owns_view ? "made" : "adopted")));
   CreateOne(table, kRowTrigger, true, arguments);
   CreateOne(table, kTruncateTrigger, false, NIL);
 }

@@ -92,6 +92,7 @@ bool MayMatter(Node* statement) {
     case T_DropStmt:
     case T_AlterEnumStmt:
     case T_CreateFunctionStmt:
+    case T_CreateTrigStmt:
       return true;
     default:
       return false;
@@ -127,6 +128,10 @@ void OnUtility(PlannedStmt* planned, const char* source, bool read_only_tree, Pr
   if (matters) {
     watched = WatchBefore(statement);
     replacing_function = IsA(statement, CreateFunctionStmt) && reinterpret_cast<CreateFunctionStmt*>(statement)->replace;
+    if (IsCaptureTrigger(statement)) {
+      planned = static_cast<PlannedStmt*>(copyObjectImpl(planned));
+      reinterpret_cast<CreateTrigStmt*>(planned->utilityStmt)->replace = true;
+    }
     // The server may scribble on the tree.
     statement = static_cast<Node*>(copyObjectImpl(statement));
   }

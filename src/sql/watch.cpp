@@ -3,6 +3,7 @@
 
 #include "catalog/change.h"
 #include "catalog/internal_sql.h"
+#include "catalog/register.h"
 #include "catalog/registration.h"
 #include "catalog/rows.h"
 #include "catalog/triggers.h"
@@ -295,7 +296,42 @@ void AfterTriggerChange(Oid relation) {
   }
 }
 
+// The row trigger of a TVIEW's table came back from a dump.
+void AfterRestore(const CreateTrigStmt* statement, Oid relation) {
+  if (IsBinaryUpgrade) {
+    return;  // the catalog tables come over as files
+  }
+  if (list_length(statement->args) < 3 || catalog::IsTviewTable(relation)) {
+    if (catalog::IsCaptured(relation)) {
+      catalog::EnsureCaptureTriggers(relation);  // replaced by one that is not ALWAYS
+    }
+    return;
+  }
+  const char* arguments[4] = {"", "", "", "adopted"};
+  for (int i = 0; i < Min(4, list_length(statement->args)); ++i) {
+    arguments[i] = strVal(list_nth(statement->args, i));
+  }
+  catalog::RegisterRestored(relation, arguments[0], arguments[1], arguments[2], strcmp(arguments[3], "made") == 0);
+  const List* readers = TviewsOver(RelationRelationId, relation, false);
+  const ListCell* cell;
+  foreach (cell, readers) {  // came back before it, and took it for a base table
+    catalog::RegisterAgain(lfirst_oid(cell));
+  }
+}
+
 }  // namespace
+
+bool IsCaptureTrigger(Node* statement) {
+  if (!IsA(statement, CreateTrigStmt)) {
+    return false;
+  }
+  const CreateTrigStmt* create = reinterpret_cast<CreateTrigStmt*>(statement);
+  if (create->isconstraint || strncmp(create->trigname, catalog::kRowTrigger, strlen(catalog::kRowTrigger)) != 0) {
+    return false;
+  }
+  const Oid function = LookupFuncName(create->funcname, 0, nullptr, true);
+  return OidIsValid(function) && get_func_namespace(function) == pg::ExtensionSchemaOid() && strcmp(get_func_name(function), "pg_tviews_capture") == 0;
+}
 
 Watched WatchBefore(Node* statement) {
   Watched watched = {};
@@ -331,6 +367,12 @@ Watched WatchBefore(Node* statement) {
     case T_IndexStmt:
       watched.relation = Find(reinterpret_cast<IndexStmt*>(statement)->relation);
       watched.indexed = watched.any = OidIsValid(watched.relation);
+      break;
+    case T_CreateTrigStmt:
+      if (IsCaptureTrigger(statement)) {
+        watched.restored = watched.any = true;
+        watched.relation = Find(reinterpret_cast<CreateTrigStmt*>(statement)->relation);
+      }
       break;
     case T_DropStmt:
       if (reinterpret_cast<DropStmt*>(statement)->removeType == OBJECT_TRIGGER) {
@@ -382,6 +424,10 @@ void WatchAfter(Node* statement, const Watched& watched) {
     }
   }
   if (!Exists(watched.relation)) {
+    return;
+  }
+  if (watched.restored) {
+    AfterRestore(reinterpret_cast<CreateTrigStmt*>(statement), watched.relation);
     return;
   }
   if (watched.old_column != nullptr) {

@@ -15,6 +15,7 @@ struct Watched {
   bool triggers;   // triggers were enabled or disabled
   bool indexed;    // or its owner changed
   bool schema;     // a schema was renamed
+  bool restored;   // a capture trigger was created by hand, or by a restore
   const char* old_column;  // RENAME COLUMN
   const char* new_column;
   List* parents;   // OIDs: relations that get a new child
@@ -23,6 +24,9 @@ struct Watched {
 // REQUIRES: the extension is in this database.  Ereports where a TVIEW forbids the command.
 Watched WatchBefore(Node* statement);
 void WatchAfter(Node* statement, const Watched& watched);
+
+// CREATE TRIGGER of a capture trigger, as a dump has it: it may exist already, for the TVIEWs were registered on the way.
+bool IsCaptureTrigger(Node* statement);
 
 // From the object-access hook: a function was replaced.
 void NoteFunction(Oid function);

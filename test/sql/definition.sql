@@ -26,7 +26,8 @@ CREATE VIEW triggers AS SELECT tgrelid::regclass AS relation, tgname, tgenabled 
 CREATE TABLE tv_post AS SELECT p.pk_post, p.id, p.fk_user, u.id AS user_id, u.name, p.price, jsonb_build_object('title', p.title, 'user', u.name) AS data
   FROM tb_post p JOIN tb_user u ON u.pk_user = p.fk_user;
 \echo :ROW_COUNT
-\d tv_post
+SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull, attcollation::regcollation AS collation FROM pg_attribute WHERE attrelid = 'tv_post'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT indexdef FROM pg_indexes WHERE tablename = 'tv_post' AND schemaname = 'd1' ORDER BY 1;
 SELECT obj_description('tv_post'::regclass), obj_description('v_post'::regclass);
 SELECT * FROM registered;
 SELECT * FROM triggers;
@@ -109,7 +110,8 @@ SELECT * FROM triggers;
 
 -- By function; options.
 SELECT pg_tviews_create('d1.post', 'SELECT p.pk_post AS k, p.title, p.fk_user FROM tb_post p', '{"key": "k", "indexes": false, "fillfactor": 50, "min_interval": "200 ms", "settings": {"TimeZone": "Asia/Tokyo"}}');
-\d tv_post
+SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull, attcollation::regcollation AS collation FROM pg_attribute WHERE attrelid = 'tv_post'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT indexdef FROM pg_indexes WHERE tablename = 'tv_post' AND schemaname = 'd1' ORDER BY 1;
 SELECT key_columns, options FROM pg_tview_meta WHERE entity = 'post';
 SELECT 'TimeZone: ' || settings[array_position(settings, 'TimeZone') + 1] FROM pg_tview_catalog WHERE entity = 'post';
 SELECT pg_tviews_drop('post');

@@ -16,7 +16,7 @@ CREATE INDEX ON tb_p (fk_u);
 INSERT INTO tb_u SELECT i, 'n' || i, 'ok' FROM generate_series(1, 5) i;
 INSERT INTO tb_p SELECT i, 1 + i % 5, 't' FROM generate_series(1, 20) i;
 CREATE TABLE tv_p AS SELECT p.pk_p, u.name, u.m, m::text AS mt, to_jsonb(u) AS j FROM tb_p p JOIN tb_u u ON u.pk_u = p.fk_u;
-\d tv_p
+SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull, attcollation::regcollation AS collation FROM pg_attribute WHERE attrelid = 'tv_p'::regclass AND attnum > 0 ORDER BY attnum;
 CREATE VIEW seen AS SELECT DISTINCT name, mt, j FROM tv_p WHERE (j->>'pk_u')::int = 1;
 -- A value of an enum, columns of a whole row.
 ALTER TYPE mood RENAME VALUE 'ok' TO 'fine';
@@ -46,7 +46,7 @@ SET search_path = "d 4", public;
 UPDATE tb_u SET nom = 'new' WHERE pk_u = 1;
 SELECT pg_tviews_wait('30 s');
 SELECT name, j FROM seen;
-SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'tv_p'::regclass AND tgname = 'pg_tviews_capture';
+SELECT convert_from(tgargs, 'UTF8') FROM (SELECT substr(tgargs, 1, position('\000' IN tgargs) - 1) AS tgargs FROM pg_trigger WHERE tgrelid = 'tv_p'::regclass AND tgname = 'pg_tviews_capture') t;
 SELECT * FROM pg_tviews_explain('p');
 -- Indexes come and go.
 CREATE INDEX CONCURRENTLY ON tv_p (name);
