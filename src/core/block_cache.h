@@ -26,7 +26,8 @@ void InitBlockCache(BlockCacheControl* cache, unsigned char* memory, uint32_t ca
 // Copies the value under (a, b) into `out` when it is there and fits; `*size` is its size.  Counts a hit or a miss.
 // When it is there and does not fit: false, `*size` > `room`, nothing counted.  When it is not there: false, `*size` == 0.
 // Needs the exclusive lock (counters, reference bits).  Lock-safe.
-bool CacheLookup(BlockCacheControl* cache, unsigned char* memory, uint32_t a, uint32_t b, unsigned char* out, size_t room, size_t* size) noexcept;
+bool CacheLookup(BlockCacheControl* cache, unsigned char* memory, uint32_t a, uint32_t b, unsigned char* out, size_t room,
+                 size_t* size) noexcept;
 
 // Stores a value, evicting others as needed; false when it is larger than half of the cache.  Lock-safe.
 bool CacheInsert(BlockCacheControl* cache, unsigned char* memory, uint32_t a, uint32_t b, ByteSpan value) noexcept;

@@ -39,7 +39,8 @@ struct Candidate {
 
 class Search {
  public:
-  Search(int32_t occurrences, const LineageEdge* edges, int32_t edge_count) : edges_(edges), nodes_(occurrences), leading_to_(occurrences) {
+  Search(int32_t occurrences, const LineageEdge* edges, int32_t edge_count)
+      : edges_(edges), nodes_(occurrences), leading_to_(occurrences) {
     for (int32_t i = 0; i < edge_count; ++i) {
       if (IsOccurrence(edges[i].far) && IsOccurrence(edges[i].near)) {
         leading_to_[edges[i].near].push_back(i);

@@ -15,7 +15,7 @@ struct JournalAddress {
 
 // What stands before each payload in the ring.
 struct RingRecord {
-  uint64_t xid;  // full top-level transaction id
+  uint64_t xid;       // full top-level transaction id
   int64_t pushed_at;  // TimestampTz; 0 when unknown
   JournalAddress address;
   uint32_t payload_size;  // 0: read the payload from the journal

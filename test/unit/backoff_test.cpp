@@ -34,7 +34,9 @@ TEST(Backoff, TheJitterUsesItsWholeRange) {
   EXPECT_GT(different.size(), 800u);
 }
 
-TEST(Backoff, TheSameSeedGivesTheSameDelay) { EXPECT_EQ(BackoffMilliseconds(3, 100, 60000, 9), BackoffMilliseconds(3, 100, 60000, 9)); }
+TEST(Backoff, TheSameSeedGivesTheSameDelay) {
+  EXPECT_EQ(BackoffMilliseconds(3, 100, 60000, 9), BackoffMilliseconds(3, 100, 60000, 9));
+}
 
 TEST(Backoff, ItDoesNotOverflow) {
   EXPECT_GT(BackoffMilliseconds(INT32_MAX, 1, INT64_MAX, 1), INT64_MAX / 2);

@@ -38,7 +38,9 @@ class Cache {
     EXPECT_EQ(out[room], 0xcc);
     return size;
   }
-  bool FenceStands() const { return std::all_of(memory_.end() - 8, memory_.end(), [](unsigned char byte) { return byte == 0xee; }); }
+  bool FenceStands() const {
+    return std::all_of(memory_.end() - 8, memory_.end(), [](unsigned char byte) { return byte == 0xee; });
+  }
 
   BlockCacheControl control;
 

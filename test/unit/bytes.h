@@ -14,7 +14,9 @@ namespace tviews::core {
 
 inline ByteSpan Span(const std::string& text) { return {reinterpret_cast<const unsigned char*>(text.data()), text.size()}; }
 
-inline std::string Text(ByteSpan span) { return span.size == 0 ? std::string() : std::string(reinterpret_cast<const char*>(span.data), span.size); }
+inline std::string Text(ByteSpan span) {
+  return span.size == 0 ? std::string() : std::string(reinterpret_cast<const char*>(span.data), span.size);
+}
 
 inline bool operator==(ByteSpan a, ByteSpan b) { return Text(a) == Text(b); }
 

@@ -227,9 +227,10 @@ TEST(Lineage, RandomGraphsGiveTreesOfRealEdges) {
     const auto count = static_cast<int32_t>(1 + random.Below(12));
     std::vector<LineageEdge> edges;
     for (size_t i = 0; i < 3u * static_cast<size_t>(count); ++i) {
-      edges.push_back({static_cast<int32_t>(random.Below(count)), static_cast<int16_t>(1 + random.Below(4)), static_cast<int32_t>(random.Below(count)),
-                       static_cast<int16_t>(1 + random.Below(4)), static_cast<uint32_t>(random.Below(3)), static_cast<int8_t>(random.Below(3)),
-                       0, 0, static_cast<int32_t>(i)});
+      edges.push_back({static_cast<int32_t>(random.Below(count)), static_cast<int16_t>(1 + random.Below(4)),
+                       static_cast<int32_t>(random.Below(count)), static_cast<int16_t>(1 + random.Below(4)),
+                       static_cast<uint32_t>(random.Below(3)), static_cast<int8_t>(random.Below(3)), 0, 0,
+                       static_cast<int32_t>(i)});
     }
     const LineageRoot root = {0, 1, 1};
     LineageResult result;

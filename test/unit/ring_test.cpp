@@ -38,7 +38,9 @@ class Ring {
     return read;
   }
 
-  bool FenceStands() const { return std::all_of(bytes_.end() - 8, bytes_.end(), [](unsigned char byte) { return byte == 0xee; }); }
+  bool FenceStands() const {
+    return std::all_of(bytes_.end() - 8, bytes_.end(), [](unsigned char byte) { return byte == 0xee; });
+  }
 
   RingControl control;
 
@@ -47,7 +49,8 @@ class Ring {
 };
 
 Sent Make(uint64_t xid, const std::string& payload) {
-  return {{xid, static_cast<int64_t>(xid) * 7, {static_cast<uint32_t>(xid), 2, 3, 1}, static_cast<uint32_t>(payload.size())}, payload};
+  return {{xid, static_cast<int64_t>(xid) * 7, {static_cast<uint32_t>(xid), 2, 3, 1}, static_cast<uint32_t>(payload.size())},
+          payload};
 }
 
 void ExpectSame(const Sent& a, const Sent& b) {
