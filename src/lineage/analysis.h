@@ -159,6 +159,11 @@ void WalkLevel(Analysis* analysis, Level* level);
 // An edge with the given ends, unless the shell could not make a query of it.
 void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Equality* equality, bool far_is_left, int barred_from, int barred_to);
 
+// ---- never_null.cpp
+
+// Warns unless output column `number` of the view is never NULL.
+void WarnOfNullKey(Level* top, AttrNumber number);
+
 // ---- mapping_query.cpp
 
 // The mapping query along `steps`, or null when a step crosses a merged column.

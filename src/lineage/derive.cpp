@@ -248,6 +248,7 @@ Lineage DeriveLineage(const Request& request) {
   if (key.roots == nullptr && !request.unkeyed_full) {
     RefuseKey(&analysis, top, &key);
   }
+  WarnOfNullKey(top, request.key_columns[0]);
   const core::LineageResult found = Solve(&analysis, &key);
   Lineage lineage = {};
   lineage.relations = static_cast<Relation*>(palloc0(Max(analysis.occurrence_count, 1) * sizeof(Relation)));

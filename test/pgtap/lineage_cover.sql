@@ -7,7 +7,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS pg_tviews;
 CREATE SCHEMA cover;
 SET search_path = cover, public;
-SET client_min_messages = warning;
+SET client_min_messages = error;  -- some keys may become NULL, on purpose
 
 -- u v w: plain tables; p: partitioned; n: NOT NULL columns; q: quoted names, with a dropped column in front.
 CREATE TABLE u (id int PRIMARY KEY, x int, y int, z int, t text);
@@ -176,6 +176,8 @@ INSERT INTO shape (name, query, has_full) VALUES
   ('correlation two levels down', 'SELECT u.id AS k, (SELECT max(s.t) FROM (SELECT v.t FROM v WHERE v.x = u.id ORDER BY y, id LIMIT 2) s) FROM u', false),
   ('correlation in the ON of an outer join, nullable', 'SELECT u.id AS k, (SELECT count(w.id) FROM v LEFT JOIN w ON w.y = u.x WHERE v.x = u.y) FROM u', false),
   ('correlation in the ON of an outer join, preserved', 'SELECT u.id AS k, (SELECT count(*) FROM v LEFT JOIN w ON v.y = u.x AND w.y = u.x) FROM u', true),
+  ('an outer row does not need the inner one', 'SELECT n.id AS k, u.t, (SELECT count(*) FROM v WHERE v.x = u.y AND v.z = n.id) FROM n CROSS JOIN u', true),
+  ('a LATERAL left neighbour does not need the right one', 'SELECT n.id AS k, u.t, l.c FROM n CROSS JOIN u LEFT JOIN LATERAL (SELECT count(*) AS c FROM v WHERE v.x = u.y AND v.z = n.id) l ON true', true),
   ('EXISTS', 'SELECT u.id AS k, u.t FROM u WHERE EXISTS (SELECT FROM v WHERE v.x = u.y AND v.z > 1)', false),
   ('NOT EXISTS', 'SELECT u.id AS k, u.t FROM u WHERE NOT EXISTS (SELECT FROM v WHERE v.x = u.y AND v.z > 1)', false),
   ('EXISTS in EXISTS', 'SELECT u.id AS k, u.t FROM u WHERE EXISTS (SELECT FROM v WHERE v.x = u.y AND EXISTS (SELECT FROM w WHERE w.y = v.y))', false),

@@ -123,6 +123,15 @@ EXCEPTION WHEN OTHERS THEN
   RETURN sqlstate || ': ' || sqlerrm;
 END $$;
 SELECT k, pg_temp.derive_keys(k) FROM (VALUES ('{k,b}'::text[]), ('{}'), ('{no_such}'), ('{NULL}'), ('{k}')) s(k);
+
+-- A key that may become NULL is warned of.
+SELECT q AS query, pg_temp.outcome(q) FROM unnest(ARRAY['SELECT a.b AS k FROM lin.a WHERE a.b IS NOT NULL', 'SELECT a.b AS k FROM lin.a WHERE a.b > 1', 'SELECT a.b AS k FROM lin.a JOIN lin.b ON b.id = a.b',
+  'SELECT id AS k FROM lin.a FULL JOIN lin.b USING (id)', 'SELECT coalesce(a.id, b.id) AS k FROM lin.a FULL JOIN lin.b ON a.id = b.id', 'SELECT s.id AS k FROM (SELECT a.id FROM lin.a LEFT JOIN lin.b ON b.id = a.b) s',
+  'SELECT id AS k FROM lin.a UNION ALL SELECT id FROM lin.b', 'SELECT b.id AS k FROM lin.a RIGHT JOIN lin.b ON b.id = a.b']) q;
+SELECT pg_temp.outcome('SELECT a.b AS k FROM lin.a');
+SELECT pg_temp.outcome('SELECT a.id AS k FROM lin.a FULL JOIN lin.b ON a.id = b.id');
+SELECT pg_temp.outcome('SELECT b AS k FROM lin.a FULL JOIN lin.b USING (b)');
+SELECT pg_temp.outcome('SELECT id AS k FROM lin.a UNION ALL SELECT b.b::int FROM lin.b');
 CREATE TEMP VIEW temporary_view AS SELECT id AS k FROM lin.a;
 SELECT regexp_replace(pg_temp.refusal('temporary_view'), 'pg_temp_\d+', 'pg_temp');
 CREATE TEMP TABLE temporary_table (k int);

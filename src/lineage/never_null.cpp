@@ -1,0 +1,121 @@
+// Whether the key of a view can be NULL: from NOT NULL columns, the shape of the joins, and conditions that NULL does not pass.
+#include "lineage/analysis.h"
+
+namespace tviews::lineage {
+
+namespace {
+
+bool OutputNeverNull(Level* level, AttrNumber number);
+
+bool IsColumnNotNull(Oid relation, AttrNumber column) {
+  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relation), Int16GetDatum(column));
+  if (!HeapTupleIsValid(tuple)) {
+    return false;
+  }
+  const bool not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
+  ReleaseSysCache(tuple);
+  return not_null;
+}
+
+// Whether a row that passes `condition` has a value in one of `arms` (Vars of `level`, tried in turn by a COALESCE).
+bool Proves(Level* level, Node* condition, const List* arms) {
+  check_stack_depth();
+  if (condition == nullptr) {
+    return false;
+  }
+  ListCell* cell;
+  if (IsA(condition, BoolExpr) && reinterpret_cast<BoolExpr*>(condition)->boolop == AND_EXPR) {
+    foreach (cell, reinterpret_cast<BoolExpr*>(condition)->args) {
+      if (Proves(level, static_cast<Node*>(lfirst(cell)), arms)) {
+        return true;
+      }
+    }
+    return false;
+  }
+  List* operands = NIL;
+  if (IsA(condition, NullTest) && reinterpret_cast<NullTest*>(condition)->nulltesttype == IS_NOT_NULL) {
+    operands = list_make1(reinterpret_cast<NullTest*>(condition)->arg);
+  } else if (IsA(condition, OpExpr) && op_strict(reinterpret_cast<OpExpr*>(condition)->opno)) {
+    operands = reinterpret_cast<OpExpr*>(condition)->args;
+  }
+  foreach (cell, operands) {
+    List* operand = MergedArms(level, static_cast<Node*>(lfirst(cell)));
+    if (operand != NIL && list_difference(operand, arms) == NIL) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Whether every row of `node` brings a value in one of `arms`.
+bool Brings(Level* level, Node* node, const List* arms) {
+  check_stack_depth();
+  ListCell* cell;
+  if (IsA(node, FromExpr)) {
+    foreach (cell, castNode(FromExpr, node)->fromlist) {
+      if (Brings(level, static_cast<Node*>(lfirst(cell)), arms)) {
+        return true;
+      }
+    }
+    return Proves(level, castNode(FromExpr, node)->quals, arms);
+  }
+  if (IsA(node, JoinExpr)) {
+    const JoinExpr* join = castNode(JoinExpr, node);
+    const bool left = Brings(level, join->larg, arms);
+    const bool right = Brings(level, join->rarg, arms);
+    switch (join->jointype) {
+      case JOIN_INNER:
+        return left || right || Proves(level, join->quals, arms);
+      case JOIN_LEFT:
+        return left;
+      case JOIN_RIGHT:
+        return right;
+      default:
+        return left && right;
+    }
+  }
+  const int index = castNode(RangeTblRef, node)->rtindex;
+  foreach (cell, arms) {
+    const Var* arm = lfirst_node(Var, cell);
+    const Item* item = &level->items[index];
+    if (arm->varno == index && arm->varattno > 0 &&
+        ((item->kind == ItemKind::kRelation && IsColumnNotNull(rt_fetch(index, level->query->rtable)->relid, arm->varattno)) ||
+         (item->kind == ItemKind::kLevel && OutputNeverNull(item->child, arm->varattno)))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool BranchesNeverNull(Level* level, Node* node, AttrNumber number) {
+  check_stack_depth();
+  if (IsA(node, SetOperationStmt)) {
+    const SetOperationStmt* operation = castNode(SetOperationStmt, node);
+    return BranchesNeverNull(level, operation->larg, number) && BranchesNeverNull(level, operation->rarg, number);
+  }
+  Level* branch = level->items[castNode(RangeTblRef, node)->rtindex].child;
+  return branch != nullptr && OutputNeverNull(branch, number);
+}
+
+bool OutputNeverNull(Level* level, AttrNumber number) {
+  check_stack_depth();
+  if (level->query->setOperations != nullptr) {
+    return BranchesNeverNull(level, level->query->setOperations, number);
+  }
+  const TargetEntry* entry = get_tle_by_resno(level->query->targetList, number);
+  List* arms = entry == nullptr || level->query->groupingSets != NIL ? NIL : MergedArms(level, reinterpret_cast<const Node*>(entry->expr));
+  return arms != NIL && Brings(level, reinterpret_cast<Node*>(level->query->jointree), arms);
+}
+
+}  // namespace
+
+void WarnOfNullKey(Level* top, AttrNumber number) {
+  if (!OutputNeverNull(top, number)) {
+    const char* name = get_tle_by_resno(top->query->targetList, number)->resname;
+    ereport(WARNING, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("key column \"%s\" of the TVIEW may become NULL", name),
+                      errdetail("Rows of the view without a key cannot be kept; they would be missing from the TVIEW."),
+                      errhint("Add \"WHERE ... IS NOT NULL\" to the query, or NOT NULL to the column it comes from.")));
+  }
+}
+
+}  // namespace tviews::lineage
