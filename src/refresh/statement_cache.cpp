@@ -111,7 +111,9 @@ Statement* GetStatement(Oid tview, const char* text, const Arguments& arguments,
   }
   ++counters.misses;
   const int options = CURSOR_OPT_PARALLEL_OK | (kind == PlanKind::kGeneric ? CURSOR_OPT_GENERIC_PLAN : CURSOR_OPT_CUSTOM_PLAN);
+  const MemoryContext context = CurrentMemoryContext;
   SPIPlanPtr plan = SPI_prepare_cursor(text, arguments.count, arguments.types, options);
+  MemoryContextSwitchTo(context);  // SPI leaves its own
   if (plan == nullptr) {
     elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
   }
@@ -149,7 +151,9 @@ void RunStatement(Statement* statement, const Arguments& arguments, DestReceiver
   options.params = BindArguments(arguments);
   options.read_only = true;
   options.dest = dest;
+  const MemoryContext context = CurrentMemoryContext;
   const int code = SPI_execute_plan_extended(statement->plan, &options);
+  MemoryContextSwitchTo(context);  // SPI leaves its own, gone with SPI_finish
   if (code < 0) {
     elog(ERROR, "could not run a refresh statement: %s", SPI_result_code_string(code));
   }
