@@ -1,6 +1,7 @@
 // DROP EXTENSION beside writers: the tables with capture triggers first, in order, as writers do.
 #include "sql/extension_locks.h"
 
+#include "catalog/lock_all.h"
 #include "pg/extension.h"
 
 namespace tviews::sql {
@@ -50,12 +51,13 @@ void LockForDropExtension(Node* statement) {
     return;
   }
   List* relations = Collect(pg::Table::kPoint, 2, Collect(pg::Table::kTview, 1, NIL));
-  list_sort(relations, list_oid_cmp);
+  List* all = NIL;
   ListCell* cell;
   foreach (cell, relations) {
-    (void)find_all_inheritors(lfirst_oid(cell), AccessExclusiveLock, nullptr);
-    LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
+    all = list_concat_unique_oid(list_append_unique_oid(all, lfirst_oid(cell)), find_all_inheritors(lfirst_oid(cell), NoLock, nullptr));
   }
+  list_sort(all, list_oid_cmp);
+  catalog::LockAll(all, AccessExclusiveLock);
 }
 
 }  // namespace tviews::sql
