@@ -2,6 +2,7 @@
 #include "bgw/worker.h"
 
 #include "capture/journal.h"
+#include "catalog/registration.h"
 #include "core/backoff.h"
 #include "pg/extension.h"
 #include "pg/settings.h"
@@ -282,6 +283,9 @@ void pg_tviews_worker_main(Datum database) {
   if (!ExtensionIsHere()) {
     Leave(shmem::WorkerState::kStopping);
   }
+  StartTransactionCommand();
+  catalog::MarkUnlogged();
+  CommitTransactionCommand();
   Prepare();
   SetState(shmem::WorkerState::kWorking);
   shmem::WakeLauncher();  // it may go on to the next database

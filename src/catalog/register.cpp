@@ -228,6 +228,33 @@ void MarkForReconciliation(Oid table) {
   GraphChanged();
 }
 
+void MarkUnlogged() {
+  List* found = NIL;
+  const Graph* graph = LoadGraph(nullptr);
+  for (int i = 0; i < graph->tview_count; ++i) {
+    if (get_rel_persistence(graph->tviews[i].table) == RELPERSISTENCE_UNLOGGED) {
+      found = list_append_unique_oid(found, graph->tviews[i].table);
+    }
+  }
+  for (int i = 0; i < graph->reads_count; ++i) {
+    const Oid relation = graph->reads[i].relation;
+    if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation))) {
+      continue;
+    }
+    const List* members = find_all_inheritors(relation, NoLock, nullptr);
+    const ListCell* cell;
+    foreach (cell, members) {
+      if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell))) && get_rel_persistence(lfirst_oid(cell)) == RELPERSISTENCE_UNLOGGED) {
+        found = list_append_unique_oid(found, graph->tviews[graph->reads[i].tview].table);
+      }
+    }
+  }
+  const ListCell* cell;
+  foreach (cell, found) {
+    MarkForReconciliation(lfirst_oid(cell));
+  }
+}
+
 void Audit(const char* operation, const char* entity, const char* details_json) {
   const char* user = GetUserNameFromId(GetUserId(), false);
   const SqlContext context = EnterSql(ExtensionOwner());

@@ -66,4 +66,7 @@ void GraphChanged();
 // Marks a TVIEW for a whole refresh by the worker, due now.
 void MarkForReconciliation(Oid table);
 
+// The same for every TVIEW that is unlogged or reads an unlogged table: a crash empties those.  The worker calls it at its start.
+void MarkUnlogged();
+
 }  // namespace tviews::catalog

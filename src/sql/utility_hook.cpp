@@ -93,6 +93,7 @@ bool MayMatter(Node* statement) {
     case T_AlterEnumStmt:
     case T_CreateFunctionStmt:
     case T_CreateTrigStmt:
+    case T_ReassignOwnedStmt:
       return true;
     default:
       return false;

@@ -155,6 +155,9 @@ void WatchRename(RenameStmt* statement, Watched* watched) {
       watched->new_column = statement->newname;
       break;
     case OBJECT_SCHEMA:
+    case OBJECT_TYPE:
+    case OBJECT_DOMAIN:
+    case OBJECT_COLLATION:
       watched->schema = watched->any = true;
       return;
     default:
@@ -342,7 +345,20 @@ Watched WatchBefore(Node* statement) {
     case T_RenameStmt:
       WatchRename(reinterpret_cast<RenameStmt*>(statement), &watched);
       break;
+    case T_ReassignOwnedStmt:
+      watched.owners = watched.any = true;
+      break;
     case T_AlterObjectSchemaStmt:
+      switch (reinterpret_cast<AlterObjectSchemaStmt*>(statement)->objectType) {
+        case OBJECT_OPERATOR:
+        case OBJECT_TYPE:
+        case OBJECT_DOMAIN:
+        case OBJECT_COLLATION:
+          watched.schema = watched.any = true;
+          return watched;
+        default:
+          break;
+      }
       watched.relation = Find(reinterpret_cast<AlterObjectSchemaStmt*>(statement)->relation);
       watched.renamed = watched.any = OidIsValid(watched.relation);
       break;
@@ -406,6 +422,10 @@ void WatchAfter(Node* statement, const Watched& watched) {
     foreach (cell, tviews) {
       catalog::MarkForReconciliation(lfirst_oid(cell));
     }
+    return;
+  }
+  if (watched.owners) {
+    catalog::GraphChanged();  // the worker refreshes as the owner it knows
     return;
   }
   const ListCell* cell;

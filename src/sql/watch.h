@@ -14,7 +14,8 @@ struct Watched {
   bool renamed;    // names moved: mapping queries have to be written again
   bool triggers;   // triggers were enabled or disabled
   bool indexed;    // or its owner changed
-  bool schema;     // a schema was renamed
+  bool schema;     // a schema was renamed, or an operator, type or collation renamed or moved
+  bool owners;     // REASSIGN OWNED
   bool restored;   // a capture trigger was created by hand, or by a restore
   const char* old_column;  // RENAME COLUMN
   const char* new_column;
