@@ -254,7 +254,7 @@ CREATE FUNCTION check_shape(name text, number int, key text, has_full boolean) R
 DECLARE
   result record;
 BEGIN
-  SELECT * INTO result FROM cover.misses(format('cover.shape_%s', number)::regclass, key, 80);
+  SELECT * INTO result FROM cover.misses(format('cover.shape_%s', number)::regclass, key, 60);
   RETURN NEXT is(result.missed, NULL, name || ': no changed key is missed');
   RETURN NEXT ok(result.checked > 0 OR has_full, name || ': keys did change');
   RETURN NEXT is(EXISTS (SELECT FROM pg_tviews_derive(format('cover.shape_%s', number)::regclass, ARRAY[key], true) WHERE kind = 'full'), has_full,
