@@ -50,6 +50,16 @@ List* InsertIndexEntries(Writer* writer, TupleTableSlot* slot, bool update) {
   return recheck;
 }
 
+// True when nobody had locked or changed the row when it was fetched.  Then it is written without a lock first, which would go to
+// WAL for nothing; whoever comes in between is waited for, at most pg_tviews.lock_timeout.  (The AM cannot write without waiting.)
+bool LooksFree(TupleTableSlot* stored) {
+  if (!TTS_IS_BUFFERTUPLE(stored)) {
+    return false;
+  }
+  const HeapTuple tuple = reinterpret_cast<BufferHeapTupleTableSlot*>(stored)->base.tuple;
+  return tuple != nullptr && (tuple->t_data->t_infomask & HEAP_XMAX_INVALID) != 0;
+}
+
 // Locks the latest version of the row in `stored`, without waiting, and fetches it.
 TM_Result LockStored(Writer* writer, LockTupleMode mode) {
   ItemPointerData tid = writer->stored->tts_tid;
@@ -98,7 +108,7 @@ void Merge(Writer* writer, const Datum* values, const bool* nulls) {
 }
 
 // Writes `fresh` over the row at `tid`.
-TM_Result Replace(Writer* writer, ItemPointerData tid, bool wait) {
+TM_Result Replace(Writer* writer, ItemPointerData tid) {
   Relation table = writer->target->table;
   if (HasGenerated(writer)) {
     ExecComputeStoredGenerated(writer->result, writer->estate, writer->fresh, CMD_UPDATE);
@@ -114,7 +124,7 @@ TM_Result Replace(Writer* writer, ItemPointerData tid, bool wait) {
   bool indexes = false;
 #endif
   const TM_Result result = table_tuple_update(table, &tid, writer->fresh, writer->estate->es_output_cid,
-                                              writer->estate->es_snapshot, InvalidSnapshot, wait, &failure, &mode, &indexes);
+                                              writer->estate->es_snapshot, InvalidSnapshot, true, &failure, &mode, &indexes);
   if (result == TM_Ok) {
 #if PG_VERSION_NUM >= 160000
     List* recheck = indexes == TU_All ? InsertIndexEntries(writer, writer->fresh, true)
@@ -134,17 +144,17 @@ Written Insert(Writer* writer, const Datum* values, const bool* nulls);
 
 // `stored` holds the row as the snapshot saw it.
 Written Update(Writer* writer, const Datum* values, const bool* nulls) {
-  const bool before = HasTrigger(writer, &TriggerDesc::trig_update_before_row);
+  const bool optimistic = !HasTrigger(writer, &TriggerDesc::trig_update_before_row) && LooksFree(writer->stored);
   bool locked = false;
   for (;;) {
     if (locked && SameRow(writer->target, writer->stored, values, nulls)) {
       return Written::kUnchanged;
     }
     TM_Result result = TM_BeingModified;
-    if (locked || !before) {
+    if (locked || optimistic) {
       ItemPointerData tid = writer->stored->tts_tid;
       Merge(writer, values, nulls);
-      if (before) {
+      if (HasTrigger(writer, &TriggerDesc::trig_update_before_row)) {
 #if PG_VERSION_NUM >= 160000
         if (!ExecBRUpdateTriggers(writer->estate, &writer->epq, writer->result, &tid, nullptr, writer->fresh, nullptr, nullptr)) {
 #else
@@ -153,8 +163,7 @@ Written Update(Writer* writer, const Datum* values, const bool* nulls) {
           return Written::kSkipped;
         }
       }
-      // Optimistic: a lock first would be written to WAL for nothing.
-      result = Replace(writer, tid, locked);
+      result = Replace(writer, tid);
       if (result == TM_Ok) {
         return Written::kUpdated;
       }
@@ -181,11 +190,12 @@ Written Update(Writer* writer, const Datum* values, const bool* nulls) {
 
 Written Delete(Writer* writer, const Datum* values) {
   const bool before = HasTrigger(writer, &TriggerDesc::trig_delete_before_row);
+  const bool optimistic = !before && LooksFree(writer->stored);
   Relation table = writer->target->table;
   bool locked = false;
   for (;;) {
     TM_Result result = TM_BeingModified;
-    if (locked || !before) {
+    if (locked || optimistic) {
       ItemPointerData tid = writer->stored->tts_tid;
       if (before && !ExecBRDeleteTriggers(writer->estate, &writer->epq, writer->result, &tid, nullptr, nullptr
 #if PG_VERSION_NUM >= 160000
@@ -196,7 +206,7 @@ Written Delete(Writer* writer, const Datum* values) {
         return Written::kSkipped;
       }
       TM_FailureData failure;
-      result = table_tuple_delete(table, &tid, writer->estate->es_output_cid, writer->estate->es_snapshot, InvalidSnapshot, locked,
+      result = table_tuple_delete(table, &tid, writer->estate->es_output_cid, writer->estate->es_snapshot, InvalidSnapshot, true,
                                   &failure, false);
       if (result == TM_Ok) {
         ExecARDeleteTriggers(writer->estate, writer->result, &tid, nullptr, writer->transition, false);

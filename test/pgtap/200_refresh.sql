@@ -176,7 +176,9 @@ SELECT is((SELECT xmin::text FROM tv_item WHERE pk_item = 130), (SELECT x FROM v
 CREATE TABLE tb_thing (pk_thing int, v text);
 INSERT INTO tb_thing SELECT g, 'v' || g FROM generate_series(1, 10) g;
 CREATE VIEW v_thing AS SELECT pk_thing, v FROM tb_thing;
+SET client_min_messages = error;
 CREATE TABLE tv_thing AS SELECT * FROM v_thing;
+SET client_min_messages = warning;
 INSERT INTO tb_thing VALUES (3, 'second three'), (20, 'a'), (20, 'b');
 UPDATE tb_thing SET v = 'five' WHERE pk_thing = 5;
 SELECT pg_tviews_wait();
