@@ -1,7 +1,7 @@
 // The per-backend copy of the graph, one entry per relation.
 #include "capture/entry.h"
 
-#include "catalog/graph.h"
+#include "capture/entry_bytes.h"
 #include "shmem/graph_cache.h"
 
 namespace tviews::capture {
@@ -47,151 +47,6 @@ Entry* EnterEntry(Oid relation) {
   return entry;
 }
 
-// The partition and inheritance parents of `relation`, nearest first, each once.
-List* Ancestors(Oid relation) {
-  List* ancestors = NIL;
-  List* todo = list_make1_oid(relation);
-  Relation inherits = table_open(InheritsRelationId, AccessShareLock);
-  while (todo != NIL) {
-    ScanKeyData key;
-    ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(linitial_oid(todo)));
-    todo = list_delete_first(todo);
-    SysScanDesc scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
-    HeapTuple tuple;
-    while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-      const Oid parent = reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent;
-      if (!list_member_oid(ancestors, parent)) {
-        ancestors = lappend_oid(ancestors, parent);
-        todo = lappend_oid(todo, parent);
-      }
-    }
-    systable_endscan(scan);
-  }
-  table_close(inherits, AccessShareLock);
-  return ancestors;
-}
-
-void PutInt(StringInfo out, int32 value) { appendBinaryStringInfo(out, reinterpret_cast<const char*>(&value), sizeof(value)); }
-
-// A set that holds only 0 stands for no column at all.
-void PutUsed(StringInfo out, const Bitmapset* used) {
-  if (used == nullptr) {
-    PutInt(out, -1);
-    return;
-  }
-  PutInt(out, bms_num_members(used) - (bms_is_member(0, used) ? 1 : 0));
-  for (int column = 0; (column = bms_next_member(used, column)) >= 0;) {
-    PutInt(out, column);
-  }
-}
-
-// The form in which an entry lies in the shared cache: a sequence of int32.
-//   ancestor count, ancestors; point count, then per point: id, relation, nulls, column count, columns, used count, used
-void WriteEntry(StringInfo out, Relation relation) {
-  List* ancestors = Ancestors(RelationGetRelid(relation));
-  PutInt(out, list_length(ancestors));
-  ListCell* cell;
-  foreach (cell, ancestors) {
-    PutInt(out, static_cast<int32>(lfirst_oid(cell)));
-  }
-  int count = 0;
-  const catalog::CapturePoint* points = catalog::LoadPoints(relation, &count);
-  PutInt(out, count);
-  for (int i = 0; i < count; ++i) {
-    const catalog::CapturePoint& point = points[i];
-    PutInt(out, static_cast<int32>(point.id));
-    PutInt(out, static_cast<int32>(point.relation));
-    PutInt(out, point.nulls ? 1 : 0);
-    PutInt(out, point.column_count);
-    for (int column = 0; column < point.column_count; ++column) {
-      PutInt(out, point.columns[column]);
-    }
-    PutUsed(out, point.used);
-  }
-}
-
-struct Reader {
-  core::ByteSpan bytes;
-  size_t offset;
-  bool failed;
-};
-
-int32 GetInt(Reader* reader) {
-  int32 value = 0;
-  if (reader->offset + sizeof(value) > reader->bytes.size) {
-    reader->failed = true;
-    return 0;
-  }
-  memcpy(&value, reader->bytes.data + reader->offset, sizeof(value));
-  reader->offset += sizeof(value);
-  return value;
-}
-
-// A count of things that take at least one int32 each.
-int GetCount(Reader* reader) {
-  const int32 count = GetInt(reader);
-  if (count < 0 || static_cast<size_t>(count) > reader->bytes.size / sizeof(int32)) {
-    reader->failed = true;
-    return 0;
-  }
-  return count;
-}
-
-// A column of the relation that still exists.
-AttrNumber GetColumn(Reader* reader, TupleDesc columns, Entry* entry) {
-  const int32 column = GetInt(reader);
-  if (column < 1 || column > columns->natts || TupleDescAttr(columns, column - 1)->attisdropped) {
-    reader->failed = true;
-    return 1;
-  }
-  entry->max_column = Max(entry->max_column, static_cast<AttrNumber>(column));
-  return static_cast<AttrNumber>(column);
-}
-
-void ReadPoint(Reader* reader, TupleDesc columns, Entry* entry, Point* point) {
-  point->id = static_cast<core::PointId>(GetInt(reader));
-  point->relation = static_cast<Oid>(GetInt(reader));
-  point->nulls = GetInt(reader) != 0;
-  point->column_count = GetCount(reader);
-  point->columns = static_cast<AttrNumber*>(palloc(sizeof(AttrNumber) * (point->column_count + 1)));
-  point->types = static_cast<pg::KeyType*>(palloc(sizeof(pg::KeyType) * (point->column_count + 1)));
-  for (int i = 0; i < point->column_count && !reader->failed; ++i) {
-    point->columns[i] = GetColumn(reader, columns, entry);
-    const FormData_pg_attribute* attribute = TupleDescAttr(columns, point->columns[i] - 1);
-    point->types[i] = {attribute->atttypid, attribute->atttypmod, attribute->attcollation, attribute->attlen, attribute->attbyval, attribute->attalign};
-  }
-  point->used_count = GetInt(reader);
-  if (point->used_count < 0) {
-    entry->max_column = static_cast<AttrNumber>(columns->natts);
-    return;
-  }
-  if (static_cast<size_t>(point->used_count) > reader->bytes.size / sizeof(int32)) {
-    reader->failed = true;
-    return;
-  }
-  point->used = static_cast<AttrNumber*>(palloc(sizeof(AttrNumber) * (point->used_count + 1)));
-  for (int i = 0; i < point->used_count && !reader->failed; ++i) {
-    point->used[i] = GetColumn(reader, columns, entry);
-  }
-}
-
-// Fills `entry`; false when the bytes do not fit the relation.  Memory comes from the current context.
-bool ReadEntry(core::ByteSpan bytes, Relation relation, Entry* entry) {
-  Reader reader = {bytes, 0, false};
-  entry->max_column = 0;
-  entry->ancestor_count = GetCount(&reader);
-  entry->ancestors = static_cast<Oid*>(palloc(sizeof(Oid) * (entry->ancestor_count + 1)));
-  for (int i = 0; i < entry->ancestor_count; ++i) {
-    entry->ancestors[i] = static_cast<Oid>(GetInt(&reader));
-  }
-  entry->point_count = GetCount(&reader);
-  entry->points = static_cast<Point*>(palloc0(sizeof(Point) * (entry->point_count + 1)));
-  for (int i = 0; i < entry->point_count && !reader.failed; ++i) {
-    ReadPoint(&reader, RelationGetDescr(relation), entry, &entry->points[i]);
-  }
-  return !reader.failed;
-}
-
 bool FillFrom(core::ByteSpan bytes, Relation relation, Entry* entry) {
   MemoryContext old = MemoryContextSwitchTo(entry->context);
   const bool fits = ReadEntry(bytes, relation, entry);
@@ -220,6 +75,17 @@ void Fill(Relation relation, Entry* entry) {
   shmem::StoreGraphCache(RelationGetRelid(relation), bytes, generation);
 }
 
+// True when one of them was not marked before.
+bool MarkAncestors(const Entry* entry) {
+  bool any_new = false;
+  for (int i = 0; i < entry->ancestor_count; ++i) {
+    Entry* ancestor = EnterEntry(entry->ancestors[i]);
+    any_new = any_new || !ancestor->is_ancestor;
+    ancestor->is_ancestor = true;
+  }
+  return any_new;
+}
+
 }  // namespace
 
 const Entry* FindEntry(Relation relation) {
@@ -232,10 +98,8 @@ const Entry* FindEntry(Relation relation) {
   }
   entry->invalidated = false;
   Fill(relation, entry);
-  entry->valid = !entry->invalidated;  // an invalidation that came meanwhile makes the next call fill again
-  for (int i = 0; i < entry->ancestor_count; ++i) {
-    EnterEntry(entry->ancestors[i])->is_ancestor = true;
-  }
+  // What came meanwhile, or might have come unnoticed for an ancestor not known as one, makes the next call fill again.
+  entry->valid = !MarkAncestors(entry) && !entry->invalidated;
   return entry;
 }
 

@@ -73,7 +73,8 @@ void DeleteJournalRow(core::JournalAddress address, uint64 xid) {
     TM_FailureData failure;
     const TM_Result result = heap_delete(journal, &tid, GetCurrentCommandId(true), InvalidSnapshot, true, &failure, false);
     if (result != TM_Ok && result != TM_SelfModified && result != TM_Deleted) {
-      elog(ERROR, "could not delete a row of journal table \"%s\": result %d", RelationGetRelationName(journal), static_cast<int>(result));
+      elog(ERROR, "could not delete a row of journal table \"%s\": result %d", RelationGetRelationName(journal),
+           static_cast<int>(result));
     }
   }
   if (rows != nullptr) {

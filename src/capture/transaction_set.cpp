@@ -36,7 +36,7 @@ bool last_commit_captured = false;  // outlives Reset: asked for until the commi
 unsigned char payload_buffer[core::kMaxPayload];
 
 void Reset() {
-  if (set != nullptr && set_was_large) {
+  if (set != nullptr && (set_was_large || core::KeysInSet(set) > kKeysWorthKeeping)) {
     core::DeleteDirtySet(set);
     set = nullptr;
   } else if (set != nullptr) {
@@ -99,7 +99,10 @@ void Publish() {
     return;
   }
   if (!OidIsValid(pg::ExtensionOid())) {
-    Reset();  // dropped in this transaction
+    if (any_keys) {
+      core::ClearDirtySet(set);  // dropped in this transaction
+    }
+    rows_unpushed = false;
     return;
   }
   pg::Waitpoint("before_publish");

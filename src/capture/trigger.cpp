@@ -176,11 +176,13 @@ void Capture(const TriggerData* trigger) {
 
 void CheckCall(FunctionCallInfo fcinfo, bool before) {
   if (!CALLED_AS_TRIGGER(fcinfo)) {
-    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("this function of pg_tviews can only be called as a trigger")));
+    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                    errmsg("this function of pg_tviews can only be called as a trigger")));
   }
   const TriggerEvent event = reinterpret_cast<TriggerData*>(fcinfo->context)->tg_event;
   if (before ? !TRIGGER_FIRED_BEFORE(event) : !TRIGGER_FIRED_AFTER(event)) {
-    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("this function of pg_tviews must be fired %s the event", before ? "BEFORE" : "AFTER")));
+    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                    errmsg("this function of pg_tviews must be fired %s the event", before ? "BEFORE" : "AFTER")));
   }
 }
 

@@ -62,7 +62,8 @@ Datum FieldToDatum(core::ByteSpan field, const KeyType& type, bool* is_null) {
     return 0;
   }
   if (type.length > 0 && field.size != static_cast<size_t>(type.length)) {
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("captured value of %zu bytes does not fit type %s", field.size, format_type_be(type.type))));
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("captured value of %zu bytes does not fit type %s", field.size, format_type_be(type.type))));
   }
   if (type.by_value) {
     union {

@@ -44,9 +44,9 @@ struct Database {
   // The worker.  Guarded by `lock`, except the latch, which may be read without it (setting a stale latch is harmless).
   Latch* volatile worker_latch;
   pid_t worker_pid;
-  pg_atomic_uint32 worker_state;  // WorkerState
-  pg_atomic_uint32 resting;       // pg_tviews.enabled is off: commits need not wake it
-  pg_atomic_uint32 stop_holders;  // sessions that want no worker here (DROP DATABASE and the like)
+  pg_atomic_uint32 worker_state;     // WorkerState
+  pg_atomic_uint32 resting;          // pg_tviews.enabled is off: commits need not wake it
+  pg_atomic_uint32 stop_holders;     // sessions that want no worker here (DROP DATABASE and the like)
   pg_atomic_uint32 check_extension;  // the worker must look whether the extension is still there
   uint64 batches, keys, restarts;
   TimestampTz started_at, last_batch_at, last_crash_at;
