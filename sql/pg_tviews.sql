@@ -158,7 +158,7 @@ CREATE VIEW pg_tview_meta AS
                        FROM pg_tview_mapping m JOIN pg_tview_capture_point p USING (point), pg_catalog.unnest(p.columns) k
                        WHERE m.tview = c.tview AND p.relation = r.relation AND m.kind <> 's')
                FROM pg_tview_relation r WHERE r.tview = c.tview ORDER BY r.relation) AS array_match_keys,
-         c.created_at, n.nspname AS schema_name, c.key_columns::name[] AS key_columns, c.level, c.options,
+         c.created_at, n.nspname AS schema_name, c.key_columns, c.level, c.options,
          CASE c.state WHEN 'f' THEN 'fresh' WHEN 'r' THEN 'refreshing' WHEN 'p' THEN 'paused' WHEN 'd' THEN 'degraded' WHEN 'b' THEN 'building'
                       WHEN 's' THEN 'restored' END AS state
   FROM pg_tview_catalog c JOIN pg_catalog.pg_class t ON t.oid = c.tview JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace

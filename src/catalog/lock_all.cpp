@@ -5,10 +5,11 @@ namespace tviews::catalog {
 namespace {
 
 // One attempt in a subtransaction: its rollback gives back what was locked.  PG_TRY: a lock timeout and a deadlock mean "again".
-bool TryAll(const List* relations, LOCKMODE mode, int timeout_ms) {
+// Returns the relation that was not to be had, or InvalidOid.
+Oid TryAll(const List* relations, LOCKMODE mode, int timeout_ms) {
   MemoryContext context = CurrentMemoryContext;
   ResourceOwner owner = CurrentResourceOwner;
-  volatile bool locked = false;
+  volatile Oid missed = InvalidOid;
   BeginInternalSubTransaction(nullptr);
   MemoryContextSwitchTo(context);
   PG_TRY();
@@ -17,11 +18,12 @@ bool TryAll(const List* relations, LOCKMODE mode, int timeout_ms) {
     set_config_option("lock_timeout", psprintf("%d", timeout_ms), PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false);
     const ListCell* cell;
     foreach (cell, relations) {
+      missed = lfirst_oid(cell);
       LockRelationOid(lfirst_oid(cell), mode);
     }
     AtEOXact_GUC(true, level);
     ReleaseCurrentSubTransaction();
-    locked = true;
+    missed = InvalidOid;
   }
   PG_CATCH();
   {
@@ -38,7 +40,7 @@ bool TryAll(const List* relations, LOCKMODE mode, int timeout_ms) {
   PG_END_TRY();
   MemoryContextSwitchTo(context);
   CurrentResourceOwner = owner;
-  return locked;
+  return missed;
 }
 
 }  // namespace
@@ -48,7 +50,12 @@ void LockAll(const List* relations, LOCKMODE mode) {
   list_sort(sorted, list_oid_cmp);
   const int attempt_ms = Max(1, Min(400, DeadlockTimeout / 2));
   const TimestampTz start = GetCurrentTimestamp();
-  while (!TryAll(sorted, mode, LockTimeout > 0 ? Min(attempt_ms, LockTimeout) : attempt_ms)) {
+  for (;;) {
+    const Oid missed = TryAll(sorted, mode, LockTimeout > 0 ? Min(attempt_ms, LockTimeout) : attempt_ms);
+    if (!OidIsValid(missed)) {
+      return;
+    }
+    sorted = lcons_oid(missed, list_delete_oid(sorted, missed));  // next time wait for it with empty hands
     if (LockTimeout > 0 && TimestampDifferenceExceeds(start, GetCurrentTimestamp(), LockTimeout)) {
       ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("canceling statement due to lock timeout")));
     }

@@ -5,8 +5,8 @@
 
 namespace tviews::catalog {
 
-// Locks the relations (OIDs), in OID order, to the end of the transaction.  While one is not to be had the others are given back
-// after a time shorter than a writer's deadlock_timeout, and all is tried again.  Ereports: cancel, the user's lock_timeout.
+// Locks the relations (OIDs) to the end of the transaction, at first in OID order.  While one is not to be had the others are given
+// back after a time shorter than a writer's deadlock_timeout, and all is tried again, beginning with that one.  Ereports: cancel, the user's lock_timeout.
 void LockAll(const List* relations, LOCKMODE mode);
 
 }  // namespace tviews::catalog

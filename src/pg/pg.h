@@ -144,6 +144,13 @@ extern "C" {
   extern int no_such_variable
 #endif
 
+// Since 16 one function checks all kinds of objects.
+#if PG_VERSION_NUM >= 160000
+inline bool pg_class_ownercheck(Oid object, Oid role) { return object_ownercheck(RelationRelationId, object, role); }
+inline bool pg_database_ownercheck(Oid object, Oid role) { return object_ownercheck(DatabaseRelationId, object, role); }
+inline AclResult pg_namespace_aclcheck(Oid object, Oid role, AclMode mode) { return object_aclcheck(NamespaceRelationId, object, role, mode); }
+#endif
+
 // The file number of a relation's storage: RelFileNode until 15, RelFileLocator since.
 inline uint32_t RelationFileNumber(Relation relation) {
 #if PG_VERSION_NUM >= 160000

@@ -154,6 +154,15 @@ void WatchRename(RenameStmt* statement, Watched* watched) {
       watched->old_column = statement->subname;
       watched->new_column = statement->newname;
       break;
+    case OBJECT_TRIGGER: {
+      const Oid relation = Find(statement->relation);
+      if (OidIsValid(relation) && strncmp(statement->subname, catalog::kRowTrigger, strlen(catalog::kRowTrigger)) == 0 &&
+          (catalog::IsCaptured(relation) || catalog::IsTviewTable(relation))) {
+        ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                        errmsg("cannot rename trigger \"%s\" on table \"%s\" because TVIEWs depend on it", statement->subname, get_rel_name(relation))));
+      }
+      return;
+    }
     case OBJECT_SCHEMA:
     case OBJECT_TYPE:
     case OBJECT_DOMAIN:

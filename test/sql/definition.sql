@@ -45,6 +45,7 @@ ALTER TABLE tb_post DROP COLUMN title;
 DROP VIEW v_post;
 DROP TABLE tb_user;
 DROP TRIGGER pg_tviews_capture ON tb_post;
+ALTER TRIGGER pg_tviews_capture ON tb_post RENAME TO mine;
 ALTER TABLE tv_post DROP COLUMN name;
 ALTER TABLE tv_post ALTER COLUMN price TYPE float8;
 ALTER TABLE tv_post RENAME COLUMN name TO nom;
