@@ -32,6 +32,7 @@ class Unexpected(Exception):
 class Session:
     def __init__(self, name, dsn, rng, generator, log, prepare):
         self.name, self.rng, self.generator, self.log, self.prepare = name, rng, generator, log, prepare
+        self.unique = f"{rng.getrandbits(32):x}"   # names of prepared transactions belong to the whole cluster
         self.connection = psycopg2.connect(dsn)
         self.connection.autocommit = True   # BEGIN and COMMIT are statements of ours
         self.cur = self.connection.cursor()
@@ -95,7 +96,7 @@ class Session:
         if draw < 0.12:
             self.run("ROLLBACK")
         elif draw < 0.22 and self.prepare and len(self.prepared) < 2:
-            name = f"fuzz_{self.name}_{self.transactions}"
+            name = f"fuzz_{self.unique}_{self.transactions}"
             if self.run(f"PREPARE TRANSACTION '{name}'"):
                 self.prepared.append(name)
             else:
