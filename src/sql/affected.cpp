@@ -1,0 +1,73 @@
+// Which TVIEWs a change of an object concerns.
+#include "sql/affected.h"
+
+#include "catalog/internal_sql.h"
+#include "catalog/rows.h"
+
+namespace tviews::sql {
+
+using catalog::EnterSql;
+using catalog::ExtensionOwner;
+using catalog::LeaveSql;
+using catalog::OidArgument;
+using catalog::ResultDatum;
+using catalog::RunSql;
+using catalog::SqlContext;
+
+List* AllTviews() {
+  List* found = NIL;
+  catalog::RowScan scan = catalog::OpenRows(pg::Table::kTview, nullptr);
+  while (catalog::NextRow(&scan)) {
+    found = lappend_oid(found, catalog::OidColumn(scan, catalog::tview_column::kTview));
+  }
+  catalog::CloseRows(&scan);
+  return found;
+}
+
+List* TviewsOver(Oid object_class, Oid object, bool whole_row) {
+  if (AllTviews() == NIL) {
+    return NIL;
+  }
+  const SqlContext context = EnterSql(ExtensionOwner());
+  const uint64 rows = RunSql(
+      "WITH RECURSIVE o(class, id) AS (SELECT $1::oid, $2::oid UNION "
+      "  SELECT n.class, n.id FROM o, LATERAL ("
+      "    SELECT 'pg_class'::regclass::oid AS class, w.ev_class AS id FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid"
+      "      WHERE d.refclassid = o.class AND d.refobjid = o.id AND d.classid = 'pg_rewrite'::regclass"
+      "    UNION ALL SELECT d.classid, d.objid FROM pg_depend d WHERE o.class IN ('pg_proc'::regclass, 'pg_operator'::regclass)"
+      "      AND d.refclassid = o.class AND d.refobjid = o.id AND d.classid IN ('pg_proc'::regclass, 'pg_operator'::regclass)"
+      "    UNION ALL SELECT o.class, i.inhparent FROM pg_inherits i WHERE o.class = 'pg_class'::regclass AND i.inhrelid = o.id) n) "
+      "SELECT c.tview FROM %s.pg_tview_catalog c WHERE c.view IN (SELECT id FROM o WHERE class = 'pg_class'::regclass) "
+      "AND (NOT $3 OR EXISTS (SELECT FROM %s.pg_tview_mapping m JOIN %s.pg_tview_capture_point p USING (point) "
+      "  WHERE m.tview = c.tview AND m.used IS NULL AND p.relation IN (SELECT id FROM o WHERE class = 'pg_class'::regclass))) "
+      "ORDER BY c.level, c.tview",
+      {OidArgument(object_class), OidArgument(object), {BOOLOID, BoolGetDatum(whole_row), false}});
+  MemoryContext saved = MemoryContextSwitchTo(context.outer);
+  List* found = NIL;
+  for (uint64 i = 0; i < rows; ++i) {
+    bool is_null;
+    found = lappend_oid(found, DatumGetObjectId(ResultDatum(i, 1, &is_null)));
+  }
+  MemoryContextSwitchTo(saved);
+  LeaveSql(context);
+  return found;
+}
+
+List* TviewsOverType(Oid type) {
+  const SqlContext context = EnterSql(ExtensionOwner());
+  const uint64 rows = RunSql(
+      "SELECT DISTINCT c.level, c.tview FROM %s.pg_tview_catalog c LEFT JOIN %s.pg_tview_relation r USING (tview) "
+      "JOIN pg_attribute a ON a.attrelid IN (r.relation, c.tview) AND a.atttypid IN ($1, (SELECT typarray FROM pg_type WHERE oid = $1)) ORDER BY 1, 2",
+      {OidArgument(type)});
+  MemoryContext saved = MemoryContextSwitchTo(context.outer);
+  List* found = NIL;
+  for (uint64 i = 0; i < rows; ++i) {
+    bool is_null;
+    found = lappend_oid(found, DatumGetObjectId(ResultDatum(i, 2, &is_null)));
+  }
+  MemoryContextSwitchTo(saved);
+  LeaveSql(context);
+  return found;
+}
+
+}  // namespace tviews::sql

@@ -1,0 +1,17 @@
+// Which TVIEWs a change of an object concerns.
+#pragma once
+
+#include "pg/pg.h"
+
+namespace tviews::sql {
+
+List* AllTviews();
+
+// TVIEWs that see `object`: through plain views, rules and ancestors; TVIEWs' own tables are a border.  Lowest level first.
+// `whole_row`: only those that use a whole row of the relation.
+List* TviewsOver(Oid object_class, Oid object, bool whole_row);
+
+// TVIEWs with a column of this type in a relation they read, or in their own table.
+List* TviewsOverType(Oid type);
+
+}  // namespace tviews::sql

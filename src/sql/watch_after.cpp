@@ -1,0 +1,247 @@
+// DDL on what TVIEWs read: what follows from it once it has run.
+#include "catalog/change.h"
+#include "catalog/internal_sql.h"
+#include "catalog/register.h"
+#include "catalog/registration.h"
+#include "catalog/rows.h"
+#include "catalog/triggers.h"
+#include "sql/affected.h"
+#include "sql/watch.h"
+
+namespace tviews::sql {
+namespace {
+
+using catalog::EnterSql;
+using catalog::ExtensionOwner;
+using catalog::LeaveSql;
+using catalog::OidArgument;
+using catalog::ResultDatum;
+using catalog::RunSql;
+using catalog::SqlContext;
+using catalog::TextArgument;
+
+List* functions;  // replaced by the running command, in TopTransactionContext
+
+void RegisterAgainAll(const List* tviews) {
+  const ListCell* cell;
+  foreach (cell, tviews) {
+    catalog::RegisterAgain(lfirst_oid(cell));
+  }
+}
+
+bool Exists(Oid relation) { return OidIsValid(relation) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)); }
+
+// A column of a relation was renamed: capture points keep their numbers, so that records on their way stay known.
+void RenameInPoints(Oid relation, const char* old_name, const char* new_name) {
+  const List* members = find_all_inheritors(relation, NoLock, nullptr);
+  const SqlContext context = EnterSql(ExtensionOwner());
+  const ListCell* cell;
+  foreach (cell, members) {
+    RunSql("UPDATE %s.pg_tview_capture_point SET columns = pg_catalog.array_replace(columns, $2, $3) WHERE relation = $1 AND $2 = ANY (columns)",
+           {OidArgument(lfirst_oid(cell)), TextArgument(old_name), TextArgument(new_name)});
+  }
+  LeaveSql(context);
+}
+
+// A column of a TVIEW's view was renamed: its table follows.
+void RenameInTable(Oid view, const char* old_name, const char* new_name) {
+  const SqlContext context = EnterSql(ExtensionOwner());
+  const uint64 rows = RunSql(
+      "UPDATE %s.pg_tview_catalog SET columns = pg_catalog.array_replace(columns, $2, $3), key_columns = pg_catalog.array_replace(key_columns, $2, $3) "
+      "WHERE view = $1 RETURNING tview",
+      {OidArgument(view), TextArgument(old_name), TextArgument(new_name)});
+  MemoryContext saved = MemoryContextSwitchTo(context.outer);
+  List* tables = NIL;
+  for (uint64 i = 0; i < rows; ++i) {
+    bool is_null;
+    tables = lappend_oid(tables, DatumGetObjectId(ResultDatum(i, 1, &is_null)));
+  }
+  MemoryContextSwitchTo(saved);
+  LeaveSql(context);
+  CommandCounterIncrement();
+  const ListCell* cell;
+  foreach (cell, tables) {
+    const Oid table = lfirst_oid(cell);
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+    if (!HeapTupleIsValid(tuple)) {
+      continue;
+    }
+    const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+    ReleaseSysCache(tuple);
+    const SqlContext as_owner = EnterSql(owner);
+    catalog::RunUtility(psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table)),
+                                 quote_identifier(old_name), quote_identifier(new_name)));
+    LeaveSql(as_owner);
+  }
+}
+
+// ALTER TABLE tv_x: the columns of its view must all be there with their types.
+void CheckTviewTable(Oid table) {
+  catalog::RowScan scan = catalog::OpenRowsByKey(pg::Table::kTview, catalog::kTviewIndex, catalog::tview_column::kTview, ObjectIdGetDatum(table), true, nullptr);
+  if (catalog::NextRow(&scan)) {
+    const Oid view = catalog::OidColumn(scan, catalog::tview_column::kView);
+    int count;
+    char** columns = catalog::ArrayTexts(catalog::ArrayColumn(scan, catalog::tview_column::kColumns), &count);
+    for (int i = 0; i < count; ++i) {
+      const AttrNumber in_view = get_attnum(view, columns[i]), in_table = get_attnum(table, columns[i]);
+      if (in_view > 0 && (in_table <= 0 || get_atttype(view, in_view) != get_atttype(table, in_table))) {
+        ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                        errmsg("cannot %s column \"%s\" of TVIEW \"%s\"", in_table <= 0 ? "drop" : "change the type of", columns[i], get_rel_name(table)),
+                        errhint("Change the TVIEW's definition; columns that are not in its view can be altered freely.")));
+      }
+    }
+    catalog::GraphChanged();
+  }
+  catalog::CloseRows(&scan);
+}
+
+void SetDegraded(const List* tviews) {
+  const SqlContext context = EnterSql(ExtensionOwner());
+  const ListCell* cell;
+  foreach (cell, tviews) {
+    RunSql("UPDATE %s.pg_tview_catalog SET state = 'd' WHERE tview = $1", {OidArgument(lfirst_oid(cell))});
+  }
+  LeaveSql(context);
+  catalog::GraphChanged();
+}
+
+// pg_restore's ENABLE TRIGGER ALL turns ALWAYS into ordinary; what happened while capture was off is found by reconciling.
+void AfterTriggerChange(Oid relation) {
+  if (!catalog::IsCaptured(relation)) {
+    return;
+  }
+  List* readers = TviewsOver(RelationRelationId, relation, false);
+  const char state = catalog::RowTriggerState(relation);
+  if (state == TRIGGER_DISABLED) {
+    SetDegraded(readers);
+    ereport(WARNING, (errmsg("capture is disabled on table \"%s\"", get_rel_name(relation)), errdetail("TVIEWs that read it are degraded until its triggers are enabled.")));
+  } else if (state != TRIGGER_FIRES_ALWAYS) {
+    catalog::EnsureCaptureTriggers(relation);
+    const ListCell* cell;
+    foreach (cell, readers) {
+      catalog::MarkForReconciliation(lfirst_oid(cell));
+    }
+  }
+}
+
+// The row trigger of a TVIEW's table came back from a dump.
+void AfterRestore(const CreateTrigStmt* statement, Oid relation) {
+  if (IsBinaryUpgrade) {
+    return;  // the catalog tables come over as files
+  }
+  if (list_length(statement->args) < 3 || catalog::IsTviewTable(relation)) {
+    if (catalog::IsCaptured(relation)) {
+      catalog::EnsureCaptureTriggers(relation);  // replaced by one that is not ALWAYS
+    }
+    return;
+  }
+  const char* arguments[4] = {"", "", "", "adopted"};
+  for (int i = 0; i < Min(4, list_length(statement->args)); ++i) {
+    arguments[i] = strVal(list_nth(statement->args, i));
+  }
+  catalog::RegisterRestored(relation, arguments[0], arguments[1], arguments[2], strcmp(arguments[3], "made") == 0);
+  const List* readers = TviewsOver(RelationRelationId, relation, false);
+  const ListCell* cell;
+  foreach (cell, readers) {  // came back before it, and took it for a base table
+    catalog::RegisterAgain(lfirst_oid(cell));
+  }
+}
+
+}  // namespace
+
+void WatchAfter(Node* statement, const Watched& watched) {
+  while (functions != NIL) {
+    const Oid function = linitial_oid(functions);
+    functions = list_delete_first(functions);
+    CommandCounterIncrement();
+    RegisterAgainAll(TviewsOver(ProcedureRelationId, function, false));
+  }
+  if (!watched.any) {
+    return;
+  }
+  CommandCounterIncrement();
+  if (IsA(statement, AlterEnumStmt)) {
+    const TypeName* name = makeTypeNameFromNameList(reinterpret_cast<AlterEnumStmt*>(statement)->typeName);
+    const List* tviews = TviewsOverType(typenameTypeId(nullptr, name));
+    const ListCell* cell;
+    foreach (cell, tviews) {
+      catalog::MarkForReconciliation(lfirst_oid(cell));
+    }
+    return;
+  }
+  if (watched.owners) {
+    catalog::GraphChanged();  // the worker refreshes as the owner it knows
+    return;
+  }
+  const ListCell* cell;
+  if (watched.schema) {  // mapping queries name it, or an operator or type in it
+    const List* all = AllTviews();
+    foreach (cell, all) {
+      catalog::DeriveAgain(lfirst_oid(cell), true);
+    }
+    return;
+  }
+  foreach (cell, watched.parents) {
+    if (catalog::IsCaptured(lfirst_oid(cell))) {
+      catalog::EnsureCaptureTriggers(lfirst_oid(cell));
+      catalog::InvalidateRelations(list_make1_oid(lfirst_oid(cell)));
+      catalog::GraphChanged();
+    }
+  }
+  if (!Exists(watched.relation)) {
+    return;
+  }
+  if (watched.restored) {
+    AfterRestore(reinterpret_cast<CreateTrigStmt*>(statement), watched.relation);
+    return;
+  }
+  if (watched.old_column != nullptr) {
+    RenameInPoints(watched.relation, watched.old_column, watched.new_column);
+    RenameInTable(watched.relation, watched.old_column, watched.new_column);
+  }
+  const bool is_tview = catalog::IsTviewTable(watched.relation);
+  if (is_tview && !watched.renamed) {
+    CheckTviewTable(watched.relation);
+  }
+  if (watched.reshaped) {
+    RegisterAgainAll(TviewsOver(RelationRelationId, watched.relation, false));
+    if (Exists(watched.other)) {
+      RegisterAgainAll(TviewsOver(RelationRelationId, watched.other, false));
+      if (!catalog::IsCaptured(watched.other)) {
+        catalog::RemoveUnneededTriggers(watched.other);  // left its parent
+      }
+      catalog::InvalidateRelations(list_make1_oid(watched.other));
+      if (!catalog::IsCaptured(watched.relation)) {
+        catalog::RemoveUnneededTriggers(watched.relation);
+      }
+      catalog::InvalidateRelations(list_make1_oid(watched.relation));
+    }
+  } else if (watched.widened) {
+    RegisterAgainAll(TviewsOver(RelationRelationId, watched.relation, true));
+  } else if (watched.renamed) {
+    const List* whole_row = TviewsOver(RelationRelationId, watched.relation, true);
+    const List* readers = TviewsOver(RelationRelationId, watched.relation, false);
+    foreach (cell, readers) {
+      catalog::DeriveAgain(lfirst_oid(cell), true);
+      if (watched.old_column != nullptr && list_member_oid(whole_row, lfirst_oid(cell))) {
+        catalog::MarkForReconciliation(lfirst_oid(cell));  // names of columns are part of a row as json
+      }
+    }
+    if (is_tview) {
+      catalog::DeriveAgain(watched.relation, true);  // its name is that of its entity
+    }
+  }
+  if (watched.triggers) {
+    AfterTriggerChange(watched.relation);
+  }
+}
+
+void NoteFunction(Oid function) {
+  MemoryContext saved = MemoryContextSwitchTo(TopTransactionContext);
+  functions = list_append_unique_oid(functions, function);
+  MemoryContextSwitchTo(saved);
+}
+
+void ForgetNotedFunctions() { functions = NIL; }
+
+}  // namespace tviews::sql
