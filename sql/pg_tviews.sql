@@ -300,7 +300,7 @@ CREATE VIEW pg_tviews_freshness AS
                       CASE WHEN d.pid IS NULL AND d.oldest_unapplied IS NULL AND j.rows > 0
                            THEN COALESCE(d.applied_at, pg_catalog.pg_postmaster_start_time()) END,
                       CASE WHEN m.state NOT IN ('fresh', 'paused') THEN COALESCE(s.applied_at, m.created_at) END) AS since) p;
-COMMENT ON VIEW pg_tviews_freshness IS 'how far each TVIEW you may read is behind; percentiles from push of a change to its application';
+COMMENT ON VIEW pg_tviews_freshness IS 'how far each TVIEW you may read is behind; percentiles from push of a change to its application; slowest_input: the base table whose mapping last took more than a millisecond';
 GRANT SELECT ON pg_tviews_freshness TO PUBLIC;
 
 CREATE VIEW pg_tviews_queue_realtime AS

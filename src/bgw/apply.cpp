@@ -119,10 +119,22 @@ bool MapIsolated(Batch* batch, int t, const catalog::CapturePoint* point, const 
   return mapped;
 }
 
+// Mapping faster than this is not worth a figure.
+constexpr double kSlowMappingMs = 1.0;
+
+void PublishSlowest(const catalog::Tview& tview, Oid relation, double ms) {
+  const char* name = get_rel_name(relation);
+  if (name != nullptr) {
+    shmem::PublishSlowestInput(tview.table, psprintf("%s (%.1f ms)", quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name), ms));
+  }
+}
+
 // From the dirty keys of this batch to the affected keys of TVIEW t.
 bool MapAll(Batch* batch, int t, Failure* failure) {
   Worker* worker = batch->worker;
   const IndexedGraph& indexed = worker->indexed;
+  double slowest_ms = 0;
+  Oid slowest = InvalidOid;
   for (int i = indexed.mapping_first[t]; i < indexed.mapping_first[t + 1] && !batch->whole[t]; ++i) {
     const catalog::Mapping* mapping = &indexed.graph->mappings[indexed.mapping_order[i]];
     if (core::KeyCount(worker->dirty, mapping->point) == 0) {
@@ -130,9 +142,23 @@ bool MapAll(Batch* batch, int t, Failure* failure) {
     }
     if (mapping->kind == catalog::MappingKind::kFull) {
       batch->whole[t] = true;
-    } else if (!MapIsolated(batch, t, catalog::FindPoint(indexed.graph, mapping->point), mapping, failure)) {
+      continue;
+    }
+    const catalog::CapturePoint* point = catalog::FindPoint(indexed.graph, mapping->point);
+    instr_time start, duration;
+    INSTR_TIME_SET_CURRENT(start);
+    if (!MapIsolated(batch, t, point, mapping, failure)) {
       return false;
     }
+    INSTR_TIME_SET_CURRENT(duration);
+    INSTR_TIME_SUBTRACT(duration, start);
+    if (INSTR_TIME_GET_MILLISEC(duration) > Max(slowest_ms, kSlowMappingMs)) {
+      slowest_ms = INSTR_TIME_GET_MILLISEC(duration);
+      slowest = point->relation;
+    }
+  }
+  if (OidIsValid(slowest)) {
+    PublishSlowest(indexed.graph->tviews[t], slowest, slowest_ms);
   }
   return true;
 }
