@@ -1,6 +1,6 @@
 # What the scripts share: where things are, who runs the server, the private copy of PostgreSQL.  Sourced by bash, not run.
 set -euo pipefail
-export LC_ALL=C.UTF-8
+export LC_ALL=C.UTF-8 LANG=C.UTF-8
 unset PGHOST PGPORT PGUSER PGDATABASE PGOPTIONS PGSERVICE
 
 # top: the checkout.  major: the PostgreSQL that Debian 12 has.

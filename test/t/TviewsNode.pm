@@ -20,7 +20,10 @@ sub test_dir { return dirname(dirname(File::Spec->rel2abs(__FILE__))); }
 sub start_node {
 	my ($name, %option) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
-	$node->init(@{ $option{init} // [] });
+	my %init = @{ $option{init} // [] };
+	# PostgreSQL::Test takes the environment's locale away.
+	$init{extra} = [ '--encoding=UTF8', '--locale=C.UTF-8', @{ $init{extra} // [] } ];
+	$node->init(%init);
 	$node->append_conf('postgresql.conf', <<CONF);
 shared_preload_libraries = 'pg_tviews'
 max_prepared_transactions = 20
