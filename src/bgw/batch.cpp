@@ -147,6 +147,7 @@ BatchOutcome RunBatch(Worker* worker) {
   Publish(batch, applied, parked);
   LogBatch(batch, applied);
   outcome.leftover = batch->leftover;
+  outcome.anything = batch->anything;
   outcome.waiting = batch->waiting;
   return outcome;
 }

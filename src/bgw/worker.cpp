@@ -221,7 +221,9 @@ long Round() {
   }
   long sleep_ms = outcome.waiting > 0 || me.rescan ? pg::sweep_interval_ms : kForever;
   if (me.next_due != DT_NOEND) {
-    sleep_ms = Earlier(sleep_ms, Max(1L, MillisecondsUntil(me.next_due, GetCurrentTimestamp())));
+    // A row that is due and yet reached nothing (of a TVIEW that cannot be refreshed now) must not keep us busy.
+    const long due_ms = MillisecondsUntil(me.next_due, GetCurrentTimestamp());
+    sleep_ms = Earlier(sleep_ms, due_ms > 0 ? due_ms : outcome.anything ? 1L : static_cast<long>(pg::sweep_interval_ms));
   }
   return flush_ms > 0 ? Earlier(sleep_ms, flush_ms) : sleep_ms;
 }

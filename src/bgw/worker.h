@@ -93,6 +93,7 @@ void RecheckAvoided(Worker* worker);
 // batch.cpp
 struct BatchOutcome {
   bool leftover;          // records that are ready remain: go on at once
+  bool anything;          // some TVIEW was reached
   uint32 waiting;         // records of transactions still running
   int64 blocking;         // deferred keys that hold back a waiter
 };
