@@ -13,6 +13,8 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(start_node prepare_database oracle wait_applied wait_until worker_pid test_dir);
 
+$ENV{PGUSER} = 'postgres';
+
 # The folder test/.
 sub test_dir { return dirname(dirname(File::Spec->rel2abs(__FILE__))); }
 
@@ -21,8 +23,8 @@ sub start_node {
 	my ($name, %option) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	my %init = @{ $option{init} // [] };
-	# PostgreSQL::Test takes the environment's locale away.
-	$init{extra} = [ '--encoding=UTF8', '--locale=C.UTF-8', @{ $init{extra} // [] } ];
+	# Whoever runs the tests: the superuser is postgres, and the encoding does not follow the environment.
+	$init{extra} = [ '--username=postgres', '--encoding=UTF8', '--locale=C.UTF-8', @{ $init{extra} // [] } ];
 	$node->init(%init);
 	$node->append_conf('postgresql.conf', <<CONF);
 shared_preload_libraries = 'pg_tviews'
