@@ -32,7 +32,8 @@ CREATE TABLE pg_tview_capture_point (
   point    integer PRIMARY KEY DEFAULT pg_catalog.nextval('@extschema@.pg_tview_point_seq'),
   relation oid NOT NULL,
   columns  text[] NOT NULL,
-  UNIQUE (relation, columns));
+  fans_out boolean NOT NULL,              -- leads to keys by queries: apart, for its used columns are few and each value may reach many keys
+  UNIQUE (relation, columns, fans_out));
 COMMENT ON TABLE pg_tview_capture_point IS 'pg_tviews: the column lists whose OLD and NEW values are captured';
 
 CREATE TABLE pg_tview_mapping (
@@ -42,6 +43,7 @@ CREATE TABLE pg_tview_mapping (
   kind    "char" NOT NULL,                -- k key, m mapped, p partition, f full, s self
   query   text,
   used    text[],                         -- columns whose change matters; NULL: all of them
+  nulls   boolean NOT NULL,               -- a NULL value matters too: the key of the TVIEW may become NULL
   PRIMARY KEY (point, tview, ordinal));
 CREATE INDEX ON pg_tview_mapping (tview);
 COMMENT ON TABLE pg_tview_mapping IS 'pg_tviews: how a captured value leads to the keys of a TVIEW; read pg_tviews_explain() instead';

@@ -146,6 +146,7 @@ struct LoadedMapping {
   char** used;
   int used_count;
   bool uses_all;
+  bool nulls;
 };
 
 int CompareMappings(const void* a, const void* b) {
@@ -225,7 +226,7 @@ void SetUsed(Graph* graph, const LoadedMapping* loaded, int count) {
     }
     for (; next < count && loaded[next].mapping.point == point->id; ++next) {
       const MappingKind kind = loaded[next].mapping.kind;
-      point->nulls = point->nulls || kind == MappingKind::kPartition || kind == MappingKind::kFull;
+      point->nulls = point->nulls || kind == MappingKind::kPartition || kind == MappingKind::kFull || loaded[next].nulls;
       everything = everything || loaded[next].uses_all;
       for (int u = 0; u < loaded[next].used_count; ++u) {
         const AttrNumber number = get_attnum(point->relation, loaded[next].used[u]);
@@ -256,6 +257,7 @@ void LoadMappings(Graph* graph, Snapshot snapshot) {
     loaded->ordinal = IntColumn(scan, mapping_column::kOrdinal);
     ArrayType* used = ArrayColumn(scan, mapping_column::kUsed);
     loaded->uses_all = used == nullptr;
+    loaded->nulls = BoolColumn(scan, mapping_column::kNulls);
     loaded->used = ArrayTexts(used, &loaded->used_count);
   }
   CloseRows(&scan);

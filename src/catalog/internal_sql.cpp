@@ -49,6 +49,7 @@ Argument OidArgument(Oid value) { return {OIDOID, ObjectIdGetDatum(value), false
 Argument TextArgument(const char* value) { return {TEXTOID, value == nullptr ? Datum(0) : CStringGetTextDatum(value), value == nullptr}; }
 Argument IntArgument(int32 value) { return {INT4OID, Int32GetDatum(value), false}; }
 Argument CharArgument(char value) { return {CHAROID, CharGetDatum(value), false}; }
+Argument BoolArgument(bool value) { return {BOOLOID, BoolGetDatum(value), false}; }
 Argument ArrayArgument(ArrayType* value) { return {TEXTARRAYOID, PointerGetDatum(value), value == nullptr}; }
 Argument JsonArgument(Datum value) { return {JSONBOID, value, false}; }
 

@@ -32,6 +32,7 @@ Argument OidArgument(Oid value);
 Argument TextArgument(const char* value);  // null: NULL
 Argument IntArgument(int32 value);
 Argument CharArgument(char value);
+Argument BoolArgument(bool value);
 Argument ArrayArgument(ArrayType* value);  // text[]; null: NULL
 Argument JsonArgument(Datum value);
 

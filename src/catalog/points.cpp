@@ -30,7 +30,7 @@ bool LoadUsed(Relation relation, CapturePoint* point) {
   while (NextRow(&scan)) {
     any = true;
     const MappingKind kind = static_cast<MappingKind>(CharColumn(scan, mapping_column::kKind));
-    point->nulls = point->nulls || kind == MappingKind::kPartition || kind == MappingKind::kFull;
+    point->nulls = point->nulls || kind == MappingKind::kPartition || kind == MappingKind::kFull || BoolColumn(scan, mapping_column::kNulls);
     everything = !AddUsed(relation, ArrayColumn(scan, mapping_column::kUsed), used) || everything;
   }
   CloseRows(&scan);

@@ -55,11 +55,11 @@ ArrayType* UsedNames(Oid relation, const Bitmapset* used) {
 }
 
 // Finds or makes a capture point.
-int32 PointFor(Oid relation, ArrayType* columns) {
+int32 PointFor(Oid relation, ArrayType* columns, bool fans_out) {
   const uint64 rows = RunSql(
-      "INSERT INTO %s.pg_tview_capture_point (relation, columns) VALUES ($1, $2) "
-      "ON CONFLICT (relation, columns) DO UPDATE SET relation = EXCLUDED.relation RETURNING point",
-      {OidArgument(relation), ArrayArgument(columns)});
+      "INSERT INTO %s.pg_tview_capture_point (relation, columns, fans_out) VALUES ($1, $2, $3) "
+      "ON CONFLICT (relation, columns, fans_out) DO UPDATE SET relation = EXCLUDED.relation RETURNING point",
+      {OidArgument(relation), ArrayArgument(columns), BoolArgument(fans_out)});
   bool is_null;
   if (rows != 1) {
     elog(ERROR, "capture point was not made");
@@ -67,9 +67,12 @@ int32 PointFor(Oid relation, ArrayType* columns) {
   return DatumGetInt32(ResultDatum(0, 1, &is_null));
 }
 
-void AddMapping(Oid table, int32 point, int ordinal, MappingKind kind, const char* query, ArrayType* used) {
-  RunSql("INSERT INTO %s.pg_tview_mapping (point, tview, ordinal, kind, query, used) VALUES ($1, $2, $3, $4, $5, $6)",
-         {IntArgument(point), OidArgument(table), IntArgument(ordinal), CharArgument(static_cast<char>(kind)), TextArgument(query), ArrayArgument(used)});
+void AddMapping(Oid table, int ordinal, Oid relation, ArrayType* columns, MappingKind kind, const char* query, ArrayType* used, bool nulls) {
+  const bool fans_out = kind == MappingKind::kMapped || kind == MappingKind::kPartition;
+  const int32 point = PointFor(relation, columns, fans_out);
+  RunSql("INSERT INTO %s.pg_tview_mapping (point, tview, ordinal, kind, query, used, nulls) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+         {IntArgument(point), OidArgument(table), IntArgument(ordinal), CharArgument(static_cast<char>(kind)), TextArgument(query), ArrayArgument(used),
+          BoolArgument(nulls)});
 }
 
 }  // namespace
@@ -139,7 +142,7 @@ void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const*
   DeleteLineageRows(table);
   for (int i = 0; i < lineage.relation_count; ++i) {
     RunSql("INSERT INTO %s.pg_tview_relation (tview, relation, is_tview) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-           {OidArgument(table), OidArgument(lineage.relations[i].oid), {BOOLOID, BoolGetDatum(lineage.relations[i].is_tview), false}});
+           {OidArgument(table), OidArgument(lineage.relations[i].oid), BoolArgument(lineage.relations[i].is_tview)});
   }
   for (int i = 0; i < lineage.path_count; ++i) {
     const lineage::Path& path = lineage.paths[i];
@@ -147,9 +150,9 @@ void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const*
     for (int c = 0; c < path.column_count; ++c) {
       names[c] = get_attname(path.relation, path.columns[c], false);
     }
-    AddMapping(table, PointFor(path.relation, TextArray(names, path.column_count)), i, path.kind, path.query, UsedNames(path.relation, path.used));
+    AddMapping(table, i, path.relation, TextArray(names, path.column_count), path.kind, path.query, UsedNames(path.relation, path.used), path.nulls);
   }
-  AddMapping(table, PointFor(table, TextArray(key, key_count)), lineage.path_count, MappingKind::kSelf, nullptr, owned_columns);
+  AddMapping(table, lineage.path_count, table, TextArray(key, key_count), MappingKind::kSelf, nullptr, owned_columns, false);
   LeaveSql(context);
   CommandCounterIncrement();
   ListCell* cell;
@@ -171,7 +174,7 @@ void Register(const Registration& registration, const List* relations, const lin
   RunSql(
       "INSERT INTO %s.pg_tview_catalog (tview, view, owns_view, entity, definition, key_columns, columns, level, options, settings, state) "
       "VALUES ($1, $2, $3, $4, pg_catalog.pg_get_viewdef($2), $5, $6, $7, $8, $9, $10)",
-      {OidArgument(registration.table), OidArgument(registration.view), {BOOLOID, BoolGetDatum(registration.owns_view), false}, TextArgument(registration.entity),
+      {OidArgument(registration.table), OidArgument(registration.view), BoolArgument(registration.owns_view), TextArgument(registration.entity),
        ArrayArgument(TextArray(registration.key, registration.key_count)), ArrayArgument(registration.columns), IntArgument(LevelFor(relations)),
        JsonArgument(registration.options->json), ArrayArgument(registration.options->settings), CharArgument(static_cast<char>(registration.state))});
   LeaveSql(context);

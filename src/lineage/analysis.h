@@ -162,6 +162,7 @@ void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Eq
 // ---- never_null.cpp
 
 // Warns unless output column `number` of the view is never NULL.
+bool IsKeyNeverNull(Level* top, AttrNumber number);
 void WarnOfNullKey(Level* top, AttrNumber number);
 
 // ---- mapping_query.cpp

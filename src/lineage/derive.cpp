@@ -126,6 +126,7 @@ void AddPath(Lineage* lineage, const Path* path) {
   for (int i = 0; i < lineage->path_count; ++i) {
     if (IsSamePath(&lineage->paths[i], path)) {
       lineage->paths[i].used = Union(lineage->paths[i].used, path->used);
+      lineage->paths[i].nulls = lineage->paths[i].nulls || path->nulls;
       return;
     }
   }
@@ -150,6 +151,17 @@ void AddRelation(Lineage* lineage, Oid relation, bool is_tview, Bitmapset* used)
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("key column \"%s\" of the TVIEW cannot be traced to a table: %s", key->name,
                                                                  note != nullptr ? note : "it is not a plain column of one"),
                   errhint("Choose another key, or create the TVIEW with the option on_unkeyed => 'full' to have it refreshed as a whole.")));
+}
+
+// A key from the optional side of an outer join: a row that finds no match has no key, and no path leads from it to one.
+void RefuseOptionalKey(const Analysis* analysis, const Key* key) {
+  const Occurrence* root = key->roots == nullptr ? nullptr : &analysis->occurrences[key->roots->occurrence];
+  if (root != nullptr && OidIsValid(root->relation) && root->nullable) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("key column \"%s\" of the TVIEW comes from table %s, the optional side of an outer join", key->name, QualifiedName(root->relation)),
+                    errdetail("Rows without a match would have no key."),
+                    errhint("Take the key from the side that keeps its rows, or add \"WHERE ... IS NOT NULL\" to the query.")));
+  }
 }
 
 [[noreturn]] void RefuseOccurrence(const Analysis* analysis, const core::LineageResult* found, const Key* key) {
@@ -249,7 +261,13 @@ Lineage DeriveLineage(const Request& request) {
   if (key.roots == nullptr && !request.unkeyed_full) {
     RefuseKey(&analysis, top, &key);
   }
-  WarnOfNullKey(top, request.key_columns[0]);
+  const bool nullable = !IsKeyNeverNull(top, request.key_columns[0]);
+  if (nullable && !request.unkeyed_full) {
+    RefuseOptionalKey(&analysis, &key);
+  }
+  if (nullable) {
+    WarnOfNullKey(top, request.key_columns[0]);
+  }
   const core::LineageResult found = Solve(&analysis, &key);
   Lineage lineage = {};
   lineage.relations = static_cast<Relation*>(palloc0(Max(analysis.occurrence_count, 1) * sizeof(Relation)));
@@ -269,6 +287,7 @@ Lineage DeriveLineage(const Request& request) {
       path.used = LiveUsed(occurrence);
       path.reason = occurrence->note != nullptr ? occurrence->note : kDefaultNote;
     }
+    path.nulls = nullable && found.paths[i].kind == core::PathKind::kKey;
     AddPath(&lineage, &path);
     AddRelation(&lineage, occurrence->relation, list_member_oid(analysis.tviews, occurrence->relation), path.used);
   }

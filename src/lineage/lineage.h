@@ -20,6 +20,7 @@ struct Path {
   catalog::MappingKind kind;
   const char* query;  // kMapped, kPartition: $1 .. $n are arrays of the columns' types; returns the key columns
   Bitmapset* used;    // columns of this occurrence whose change matters (the captured ones included); null: all of them
+  bool nulls;         // captured NULLs matter: they lead to rows whose key is NULL
   const char* reason; // kFull: why there is no path
 };
 

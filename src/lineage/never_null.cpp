@@ -109,13 +109,13 @@ bool OutputNeverNull(Level* level, AttrNumber number) {
 
 }  // namespace
 
+bool IsKeyNeverNull(Level* top, AttrNumber number) { return OutputNeverNull(top, number); }
+
 void WarnOfNullKey(Level* top, AttrNumber number) {
-  if (!OutputNeverNull(top, number)) {
-    const char* name = get_tle_by_resno(top->query->targetList, number)->resname;
-    ereport(WARNING, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("key column \"%s\" of the TVIEW may become NULL", name),
-                      errdetail("Rows of the view without a key cannot be kept; they would be missing from the TVIEW."),
-                      errhint("Add \"WHERE ... IS NOT NULL\" to the query, or NOT NULL to the column it comes from.")));
-  }
+  const char* name = get_tle_by_resno(top->query->targetList, number)->resname;
+  ereport(WARNING, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("key column \"%s\" of the TVIEW may become NULL", name),
+                    errdetail("Rows of the view without a key cannot be kept: they are parked, see pg_tview_parked_keys."),
+                    errhint("Add \"WHERE ... IS NOT NULL\" to the query, or NOT NULL to the column it comes from.")));
 }
 
 }  // namespace tviews::lineage

@@ -105,6 +105,17 @@ char* FormText(const catalog::Tview* tview, Form form) {
   return text.data;
 }
 
+char* NullKeyText(const catalog::Tview* tview) {
+  StringInfoData text;
+  initStringInfo(&text);
+  appendStringInfo(&text, "SELECT 1 FROM %s v WHERE ", RelationText(tview->view));
+  for (int i = 0; i < tview->key_count; ++i) {
+    appendStringInfo(&text, "%sv.%s IS NULL", i > 0 ? " OR " : "", ColumnText(tview->view, tview->view_key_columns[i]));
+  }
+  appendStringInfoString(&text, " LIMIT 1");
+  return text.data;
+}
+
 char* AllKeysText(const catalog::Tview* tview) {
   StringInfoData text;
   initStringInfo(&text);

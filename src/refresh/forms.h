@@ -10,6 +10,8 @@ namespace tviews::refresh {
 char* FormText(const catalog::Tview* tview, Form form);
 
 // SELECT of the key columns alone, each key of view or table once.
+// Has the view a row without a key?
+char* NullKeyText(const catalog::Tview* tview);
 char* AllKeysText(const catalog::Tview* tview);
 
 // The keys of at most `limit` stored rows, any of them.

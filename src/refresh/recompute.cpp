@@ -27,14 +27,10 @@ namespace {
 
 Recompute* Self(DestReceiver* receiver) { return reinterpret_cast<Recompute*>(receiver); }
 
-void Refuse(Recompute* self, const Datum* values, const bool* nulls) {
+void RefuseDuplicate(Recompute* self, const Datum* values, const bool* nulls) {
   MemoryContext old = MemoryContextSwitchTo(self->own);
-  Refused* refused = static_cast<Refused*>(palloc0(sizeof(Refused)));
-  refused->key = KeyBytes(self->target, values, nulls);
-  refused->reason = "failed";
-  refused->sqlstate = "21000";
-  refused->message = psprintf("view \"%s\" returned more than one row for this key", get_rel_name(self->target->tview->view));
-  self->changes->refused = lappend(self->changes->refused, refused);
+  const char* view = get_rel_name(self->target->tview->view);
+  Refuse(self->changes, KeyBytes(self->target, values, nulls), "21000", psprintf("view \"%s\" returned more than one row for this key", view));
   MemoryContextSwitchTo(old);
 }
 
@@ -121,12 +117,15 @@ bool ReceiveRow(TupleTableSlot* slot, DestReceiver* receiver) {
   const bool* nulls = slot->tts_isnull;
   ++self->changes->view_rows;
   if (HasNullKey(self->target, nulls)) {
-    ++self->changes->null_keys;
+    if (++self->changes->null_keys == 1) {
+      MemoryContextSwitchTo(self->own);
+      RefuseNullKey(self->changes, self->target, KeyBytes(self->target, values, nulls));
+    }
   } else {
     const bool stored = FindStored(self->target, self->scan, values, self->stored);
     const Meeting meeting = Meet(self, values, stored);
     if (meeting == Meeting::kSecond) {
-      Refuse(self, values, nulls);
+      RefuseDuplicate(self, values, nulls);
     } else if (meeting == Meeting::kMore) {
       // refused already
     } else if (!stored) {
@@ -208,6 +207,16 @@ void DeletesOfWhole(Recompute* self) {
 }
 
 }  // namespace
+
+void Refuse(Changes* changes, core::ByteSpan key, const char* sqlstate, const char* message) {
+  Refused* refused = static_cast<Refused*>(palloc0(sizeof(Refused)));
+  *refused = {key, "failed", sqlstate, message};
+  changes->refused = lappend(changes->refused, refused);
+}
+
+void RefuseNullKey(Changes* changes, const Target* target, core::ByteSpan key) {
+  Refuse(changes, key, "23502", psprintf("view \"%s\" returned a row whose key is null", get_rel_name(target->tview->view)));
+}
 
 Recompute* BeginRecompute(const Target* target, Wanted* wanted, Changes* changes) {
   Recompute* self = static_cast<Recompute*>(palloc0(sizeof(Recompute)));

@@ -23,9 +23,13 @@ struct Changes {
   int64 unchanged;
   int64 view_rows;
   int64 null_keys;         // rows that no key can address
-  List* refused;           // of Refused*: the view gave two rows for one key
+  List* refused;           // of Refused*: the view gave two rows for one key, or one without a key
   core::ByteSpan example;  // key of the first difference; data null: none
 };
+
+// Adds to changes->refused, in the current memory context; the strings are kept as they are.
+void Refuse(Changes* changes, core::ByteSpan key, const char* sqlstate, const char* message);
+void RefuseNullKey(Changes* changes, const Target* target, core::ByteSpan key);
 
 // A receiver of recomputed rows (the owned columns).  `wanted` null: of the whole view.
 struct Recompute;

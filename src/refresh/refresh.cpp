@@ -82,6 +82,19 @@ void RunKeys(Session* session) {
   Apply(session->target, recompute, &session->changes, &session->result);
 }
 
+// Rows without a key cannot be kept: the key is refused while the view has one.
+void CheckNullKey(Session* session) {
+  MemoryContext own = CurrentMemoryContext;
+  const int result = SPI_execute(NullKeyText(session->target->tview), true, 1);
+  MemoryContextSwitchTo(own);
+  if (result != SPI_OK_SELECT) {
+    elog(ERROR, "could not look for rows without a key: %s", SPI_result_code_string(result));
+  }
+  if (SPI_processed > 0) {
+    RefuseNullKey(&session->changes, session->target, session->wanted->null_key);
+  }
+}
+
 }  // namespace
 
 const char* FormName(Form form) {
@@ -104,6 +117,9 @@ Result RefreshKeys(const catalog::Tview* tview, const core::KeySets* keys, uint3
   session.wanted = NewWanted(session.target, keys, number, first, count);
   if (session.wanted->count > 0) {
     RunKeys(&session);
+  }
+  if (session.wanted->null_key.data != nullptr) {
+    CheckNullKey(&session);
   }
   session.result.keys = static_cast<int64>(count);
   DisarmRefreshTimeout();

@@ -62,11 +62,6 @@ void EndSession(Session* session, DeferFunction defer, void* context) {
     const Refused* refused = static_cast<const Refused*>(lfirst(cell));
     defer(context, refused->key, refused->reason, refused->sqlstate, refused->message);
   }
-  if (session->changes.null_keys > 0) {
-    ereport(WARNING, (errmsg("view \"%s\" returned " INT64_FORMAT " rows with a null key",
-                             get_rel_name(session->target->tview->view), session->changes.null_keys),
-                      errdetail("They cannot be kept in table \"%s\".", get_rel_name(session->target->tview->table))));
-  }
   MemoryContextSwitchTo(session->outer);
   MemoryContextDelete(session->own);
 }

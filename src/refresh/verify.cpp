@@ -24,7 +24,8 @@ Comparison Compare(const catalog::Tview* tview, const core::KeySets* keys, uint3
   EndRecompute(recompute);
   Comparison comparison = {};
   comparison.extra = session.changes.count[static_cast<int>(Op::kDelete)];
-  comparison.different = session.changes.count[static_cast<int>(Op::kUpdate)] + list_length(session.changes.refused);
+  const int duplicates = list_length(session.changes.refused) - (session.changes.null_keys > 0 ? 1 : 0);
+  comparison.different = session.changes.count[static_cast<int>(Op::kUpdate)] + duplicates;
   comparison.missing = session.changes.count[static_cast<int>(Op::kInsert)] + session.changes.null_keys;
   const core::ByteSpan example = session.changes.example;
   if (example.data != nullptr) {

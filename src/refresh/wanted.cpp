@@ -70,6 +70,7 @@ Wanted* NewWanted(const Target* target, const core::KeySets* keys, uint32 number
   for (size_t k = first; k < first + count; ++k) {
     bool is_new;
     if (!DecodeKey(wanted, core::KeyAt(keys, number, k))) {
+      wanted->null_key = core::KeyAt(keys, number, k);
       continue;
     }
     TupleHashEntry entry = LookupTupleHashEntry(wanted->table, wanted->slot, &is_new, nullptr);

@@ -14,9 +14,11 @@ struct Wanted {
   Datum** values;   // per key column, `count` of them
   bool* seen;       // the view gave a row
   bool* duplicate;  // the view gave more than one
+  core::ByteSpan null_key;  // a key with a NULL that was asked for; data null: none
 };
 
-// Decodes keys [first, first + count) of set `number`.  Keys with a NULL are left out: no row can have them.
+// Decodes keys [first, first + count) of set `number`.  Of keys with a NULL only one
+// is kept, in null_key: no stored row can have them, see RefuseNullKey.
 Wanted* NewWanted(const Target* target, const core::KeySets* keys, uint32 number, size_t first, size_t count);
 
 // The place of the key in a row of owned-column values; -1 when nobody asked for it.
