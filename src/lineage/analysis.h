@@ -59,6 +59,7 @@ struct Target {
   int occurrence;
   AttrNumber column;
   Target* next;
+  Oid grouped_by;  // operator family under which its rows were grouped on the way out; InvalidOid: they were not
 };
 
 // What the core does not need to know about an edge; `tag` is its index.
@@ -124,6 +125,10 @@ Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resol
 // COLLATE are stripped.
 Target* ResolveExpression(Analysis* analysis, Level* level, const Node* expr, Resolve mode);
 const Node* StripRelabel(const Node* expr);
+// Whether a comparison of `family` tells no group's rows apart; else notes why the target is no exit.
+bool IsComparableBy(Analysis* analysis, const Target* target, Oid family);
+// Those of `targets` that are.
+Target* ComparableBy(Analysis* analysis, Target* targets, Oid family);
 Target* AppendTargets(Target* list, Target* more);
 // Remembers why occurrences [from, to) lack an edge; the highest rank wins.
 void NoteRange(Analysis* analysis, int from, int to, const char* note, int rank);

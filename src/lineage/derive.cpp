@@ -46,11 +46,11 @@ Key FindKey(Analysis* analysis, Level* top, const Request* request) {
   const Node* expr = reinterpret_cast<const Node*>(entry->expr);
   Key key = {entry->resname, getBaseType(exprType(expr)), exprCollation(expr), nullptr};
   const TypeCacheEntry* type = lookup_type_cache(key.type, TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY | TYPECACHE_HASH_PROC);
-  if (!OidIsValid(type->btree_opf) || !OidIsValid(type->hash_proc) || !OidIsValid(get_array_type(key.type))) {
+  if (!OidIsValid(type->btree_opf) || !OidIsValid(type->hash_proc) || !OidIsValid(get_array_type(key.type)) || type_is_rowtype(key.type)) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("column \"%s\" of type %s cannot be the key of a TVIEW", key.name, format_type_be(key.type)),
-                    errhint("The key needs a type with an equality, a sort order and a hash function; arrays cannot be keys.")));
+                    errhint("The key needs a type with an equality, a sort order and a hash function; arrays and composite types cannot be keys.")));
   }
-  key.roots = ResolveOutput(analysis, top, request->key_columns[0], Resolve::kExit);
+  key.roots = ComparableBy(analysis, ResolveOutput(analysis, top, request->key_columns[0], Resolve::kExit), type->btree_opf);
   return key;
 }
 

@@ -278,6 +278,9 @@ bool WalkExpressions(Node* node, Walk* walk) {
 }  // namespace
 
 void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Equality* equality, bool far_is_left, int barred_from, int barred_to) {
+  if (!IsComparableBy(analysis, far, equality->family)) {
+    return;
+  }
   const Oid far_type = ColumnType(analysis, far->occurrence, far->column, nullptr);
   const Oid near_type = ColumnType(analysis, near->occurrence, near->column, nullptr);
   // By the columns' real types: relabelling may have changed them on the way.

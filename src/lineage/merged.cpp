@@ -7,7 +7,7 @@ namespace {
 
 Target* NewTarget(int occurrence) {
   Target* target = static_cast<Target*>(palloc(sizeof(Target)));
-  *target = {occurrence, 1, nullptr};
+  *target = {occurrence, 1, nullptr, InvalidOid};
   return target;
 }
 

@@ -7,7 +7,7 @@ namespace {
 
 Target* NewTarget(int occurrence, AttrNumber column) {
   Target* target = static_cast<Target*>(palloc(sizeof(Target)));
-  *target = {occurrence, column, nullptr};
+  *target = {occurrence, column, nullptr, InvalidOid};
   return target;
 }
 
@@ -44,10 +44,50 @@ const char* WhyNoExit(const Query* query, const TargetEntry* entry) {
       }
     }
   }
-  if ((query->groupClause != NIL || query->distinctClause != NIL || query->hasWindowFuncs) && IsLooselyGrouped(reinterpret_cast<const Node*>(entry->expr))) {
+  const Node* expr = reinterpret_cast<const Node*>(entry->expr);
+  if ((query->groupClause != NIL || query->distinctClause != NIL || query->hasWindowFuncs) &&
+      (IsLooselyGrouped(expr) || IsLooselyGrouped(StripRelabel(expr)))) {
     return "its rows are grouped under a nondeterministic collation";
   }
   return nullptr;
+}
+
+Oid FamilyOf(const TargetEntry* entry) { return OwnEquality(exprType(reinterpret_cast<const Node*>(entry->expr)), InvalidOid).family; }
+
+// The GROUP BY column that output column `entry` shows, perhaps relabelled; null when it shows none (it depends on a primary key).
+const TargetEntry* GroupColumn(const Query* query, const TargetEntry* entry) {
+  if (IsIn(entry, query->groupClause)) {
+    return entry;
+  }
+  ListCell* cell;
+  foreach (cell, query->groupClause) {
+    const TargetEntry* column = get_sortgroupclause_tle(lfirst_node(SortGroupClause, cell), query->targetList);
+    if (equal(StripRelabel(reinterpret_cast<const Node*>(column->expr)), StripRelabel(reinterpret_cast<const Node*>(entry->expr)))) {
+      return column;
+    }
+  }
+  return nullptr;
+}
+
+// Leaves out the targets that a level below groups by another equality than `family` (text above citext: a group's text is that
+// of one of its rows).
+Target* GroupBy(Analysis* analysis, Target* targets, Oid family) {
+  targets = ComparableBy(analysis, targets, family);
+  for (Target* target = targets; target != nullptr; target = target->next) {
+    target->grouped_by = family;
+  }
+  return targets;
+}
+
+Target* Group(Analysis* analysis, const Query* query, const TargetEntry* entry, Target* targets) {
+  const TargetEntry* column = GroupColumn(query, entry);
+  if (column != nullptr) {
+    targets = GroupBy(analysis, targets, FamilyOf(column));
+  }
+  if (query->distinctClause != NIL || query->setOperations != nullptr || query->hasWindowFuncs) {
+    targets = GroupBy(analysis, targets, FamilyOf(entry));
+  }
+  return targets;
 }
 
 // A column of a JOIN: an alias of one side's column, or merged from both by FULL JOIN ... USING.
@@ -102,6 +142,27 @@ Target* AppendTargets(Target* list, Target* more) {
   }
   last->next = more;
   return list;
+}
+
+bool IsComparableBy(Analysis* analysis, const Target* target, Oid family) {
+  if (!OidIsValid(target->grouped_by) || target->grouped_by == family) {
+    return true;
+  }
+  NoteRange(analysis, target->occurrence, target->occurrence + 1, "its rows are grouped by another equality than the one they are compared with", 5);
+  return false;
+}
+
+Target* ComparableBy(Analysis* analysis, Target* targets, Oid family) {
+  Target* kept = nullptr;
+  Target** end = &kept;
+  for (Target* target = targets; target != nullptr; target = target->next) {
+    if (IsComparableBy(analysis, target, family)) {
+      *end = target;
+      end = &target->next;
+    }
+  }
+  *end = nullptr;
+  return kept;
 }
 
 void NoteRange(Analysis* analysis, int from, int to, const char* note, int rank) {
@@ -177,14 +238,16 @@ Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resol
       if (IsLooselyGrouped(reinterpret_cast<const Node*>(entry->expr))) {
         return nullptr;
       }
-      return ResolveBranches(analysis, level, level->query->setOperations, number, exprType(reinterpret_cast<const Node*>(entry->expr)));
+      return Group(analysis, level->query, entry,
+                   ResolveBranches(analysis, level, level->query->setOperations, number, exprType(reinterpret_cast<const Node*>(entry->expr))));
     }
   }
   const Node* expr = StripRelabel(reinterpret_cast<const Node*>(entry->expr));
   if (mode == Resolve::kExit && !IsA(expr, Var) && !IsA(expr, CoalesceExpr)) {
     NoteRange(analysis, level->from, level->to, psprintf("column \"%s\" is not a plain column", entry->resname != nullptr ? entry->resname : "?"), 2);
   }
-  return ResolveExpression(analysis, level, expr, mode);
+  Target* targets = ResolveExpression(analysis, level, expr, mode);
+  return mode == Resolve::kExit ? Group(analysis, level->query, entry, targets) : targets;
 }
 
 }  // namespace tviews::lineage

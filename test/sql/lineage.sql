@@ -114,6 +114,14 @@ SELECT q AS query, pg_temp.outcome(q) FROM unnest(ARRAY[
   'SELECT a.id AS k FROM lin.a WHERE a.b IN (SELECT b.b FROM lin.b ORDER BY b.id LIMIT 5)', 'SELECT a.id AS k, s.n FROM lin.a JOIN (SELECT b, count(*) AS n FROM lin.b GROUP BY ROLLUP (b)) s ON s.b = a.b',
   'SELECT a.id AS k, s.t FROM lin.a JOIN (SELECT DISTINCT ON (b) b, t FROM lin.b ORDER BY b, id) s ON s.t = a.t',
   'SELECT a.id AS k, s.n FROM lin.a JOIN (SELECT i, count(*) AS n FROM lin.b GROUP BY i) s ON s.i = a.i']) q;
+-- A group's text is that of one of its rows: comparing it as text tells apart what citext put together.
+CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA lin;
+CREATE TABLE lin.ci (id int PRIMARY KEY, c lin.citext, r lin.a);
+SELECT q AS query, pg_temp.outcome(q) FROM unnest(ARRAY['SELECT c::text AS k, count(*) FROM lin.ci WHERE c IS NOT NULL GROUP BY c', 'SELECT c AS k, count(*) FROM lin.ci WHERE c IS NOT NULL GROUP BY c',
+  'SELECT c::text AS k, count(*) FROM lin.ci WHERE c IS NOT NULL GROUP BY c::text', 'SELECT c::text AS k, count(*) FROM (SELECT DISTINCT c FROM lin.ci WHERE c IS NOT NULL) s GROUP BY c::text',
+  'SELECT a.id AS k, s.n FROM lin.a JOIN (SELECT c, count(*) AS n FROM lin.ci GROUP BY c) s ON s.c::text = a.t', 'SELECT a.id AS k, s.id AS s FROM lin.a JOIN lin.ci s ON s.c::text = a.t',
+  'SELECT i COLLATE "C" AS k, count(*) FROM lin.b WHERE i IS NOT NULL GROUP BY i', 'SELECT id AS k, c::text FROM lin.ci GROUP BY id',
+  'SELECT a.id AS k, s.c FROM lin.a JOIN (SELECT id, c FROM lin.ci GROUP BY id) s ON s.c::text = a.t', 'SELECT r AS k FROM lin.ci WHERE r IS NOT NULL']) q;
 CREATE VIEW lin.two AS SELECT id AS k, b FROM lin.a;
 CREATE FUNCTION pg_temp.derive_keys(keys text[]) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
