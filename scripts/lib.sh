@@ -21,11 +21,12 @@ as_root() {
 }
 
 # Sets `scratch`: build/ of the checkout, or a folder below /var/tmp when the server's user cannot reach the checkout
-# (a clone in /root, a home folder of mode 700).  `scratch`/run belongs to the server's user, all else to us.
+# (a clone in /root, a home folder of mode 700) or its path is one that make cannot handle (a space in it).
+# `scratch`/run belongs to the server's user, all else to us.
 find_scratch() {
   scratch=$top/build
   mkdir -p "$scratch"
-  if ! as_server test -r "$scratch/." -a -x "$scratch"; then
+  if [[ $top == *[^A-Za-z0-9_./+-]* ]] || ! as_server test -r "$scratch/." -a -x "$scratch"; then
     scratch=/var/tmp/pg_tviews-$(id -u)-$(printf '%s' "$top" | cksum | cut -d' ' -f1)
     mkdir -p "$scratch"
     [ "$(stat -c %u "$scratch")" = "$(id -u)" ] || die "$scratch belongs to somebody else"

@@ -66,7 +66,8 @@ void AtTransactionEnd(XactEvent event, void* arg) {
     case XACT_EVENT_PRE_PREPARE:
       if (announce) {
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("cannot PREPARE a transaction that created or dropped the extension pg_tviews")));
+                        errmsg("cannot PREPARE a transaction that created or dropped the extension pg_tviews"),
+                        errhint("Commit it in one phase.")));
       }
       return;
     default:

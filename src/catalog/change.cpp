@@ -16,7 +16,8 @@ void AtTransactionEvent(XactEvent event, void*) {
   switch (event) {
     case XACT_EVENT_PRE_PREPARE:
       if (changed) {  // the second phase may run anywhere, and must not raise
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot PREPARE a transaction that has created, dropped or altered a TVIEW")));
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot PREPARE a transaction that has created, dropped or altered a TVIEW"),
+                        errhint("Commit it in one phase.")));
       }
       break;
     case XACT_EVENT_COMMIT:

@@ -57,7 +57,7 @@ const char* CheckSchema(const NewTview& definition) {
     }
   }
   if (isAnyTempNamespace(oid)) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot be temporary")));
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot be temporary"), errhint("Name an ordinary schema.")));
   }
   if (OidIsValid(get_relname_relid(definition.name, oid))) {
     ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE), errmsg("relation \"%s\" already exists", definition.name)));
@@ -129,7 +129,8 @@ void ChooseKey(Building* building) {
       continue;
     }
     if (options.key != nullptr) {
-      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("key column \"%s\" is not in the query of TVIEW \"%s\"", building->key[i], building->definition->name)));
+      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("key column \"%s\" is not in the query of TVIEW \"%s\"", building->key[i], building->definition->name),
+                      errhint("Select it, or name another column in the option \"key\".")));
     }
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query of TVIEW \"%s\" has no key column", building->definition->name),
                     errhint("Select a unique column as \"pk_%s\" or \"id\", or name one with the option \"key\".", building->entity)));

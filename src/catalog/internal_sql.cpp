@@ -99,6 +99,17 @@ Datum ResultDatum(uint64 row, int column, bool* is_null) {
   return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
 }
 
+List* ResultOids(uint64 rows, int column, const SqlContext& context) {
+  MemoryContext saved = MemoryContextSwitchTo(context.outer);
+  List* oids = NIL;
+  for (uint64 i = 0; i < rows; ++i) {
+    bool is_null;
+    oids = lappend_oid(oids, DatumGetObjectId(ResultDatum(i, column, &is_null)));
+  }
+  MemoryContextSwitchTo(saved);
+  return oids;
+}
+
 char* ColumnDefinition(Form_pg_attribute column) {
   char* type = format_type_extended(column->atttypid, column->atttypmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
   if (!OidIsValid(column->attcollation) || column->attcollation == get_typcollation(column->atttypid)) {

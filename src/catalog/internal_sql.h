@@ -46,6 +46,9 @@ void RunUtility(const char* sql);
 // Column `column` of row `row` of SPI_tuptable.
 Datum ResultDatum(uint64 row, int column, bool* is_null);
 
+// Column `column` of all `rows` of them as a list of OIDs, which outlives `context`.
+List* ResultOids(uint64 rows, int column, const SqlContext& context);
+
 // A column definition: quoted name, type, collation when it is not the type's own; everything qualified.
 char* ColumnDefinition(Form_pg_attribute column);
 

@@ -68,7 +68,8 @@ void RegisterRestored(Oid table, const char* view_name, const char* key_text, co
     return;
   }
   if (IsolationUsesXactSnapshot()) {
-    ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("cannot restore a TVIEW in a REPEATABLE READ or SERIALIZABLE transaction")));
+    ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("cannot restore a TVIEW in a REPEATABLE READ or SERIALIZABLE transaction"),
+                    errhint("Use READ COMMITTED.")));
   }
   const Options options = ParseOptions(DirectFunctionCall1(jsonb_in, CStringGetDatum(options_text)));
   const int key_count = list_length(key_names);

@@ -151,6 +151,16 @@ inline bool pg_database_ownercheck(Oid object, Oid role) { return object_ownerch
 inline AclResult pg_namespace_aclcheck(Oid object, Oid role, AclMode mode) { return object_aclcheck(NamespaceRelationId, object, role, mode); }
 #endif
 
+// Makes a function return a tuplestore of its declared row type.
+inline ReturnSetInfo* BeginRows(FunctionCallInfo fcinfo) {
+#if PG_VERSION_NUM >= 160000
+  InitMaterializedSRF(fcinfo, 0);
+#else
+  SetSingleFuncCall(fcinfo, 0);
+#endif
+  return reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+}
+
 // The file number of a relation's storage: RelFileNode until 15, RelFileLocator since.
 inline uint32_t RelationFileNumber(Relation relation) {
 #if PG_VERSION_NUM >= 160000

@@ -10,7 +10,7 @@ using catalog::EnterSql;
 using catalog::ExtensionOwner;
 using catalog::LeaveSql;
 using catalog::OidArgument;
-using catalog::ResultDatum;
+using catalog::ResultOids;
 using catalog::RunSql;
 using catalog::SqlContext;
 
@@ -42,13 +42,7 @@ List* TviewsOver(Oid object_class, Oid object, bool whole_row) {
       "  WHERE m.tview = c.tview AND m.used IS NULL AND p.relation IN (SELECT id FROM o WHERE class = 'pg_class'::regclass))) "
       "ORDER BY c.level, c.tview",
       {OidArgument(object_class), OidArgument(object), {BOOLOID, BoolGetDatum(whole_row), false}});
-  MemoryContext saved = MemoryContextSwitchTo(context.outer);
-  List* found = NIL;
-  for (uint64 i = 0; i < rows; ++i) {
-    bool is_null;
-    found = lappend_oid(found, DatumGetObjectId(ResultDatum(i, 1, &is_null)));
-  }
-  MemoryContextSwitchTo(saved);
+  List* found = ResultOids(rows, 1, context);
   LeaveSql(context);
   return found;
 }
@@ -59,13 +53,7 @@ List* TviewsOverType(Oid type) {
       "SELECT DISTINCT c.level, c.tview FROM %s.pg_tview_catalog c LEFT JOIN %s.pg_tview_relation r USING (tview) "
       "JOIN pg_attribute a ON a.attrelid IN (r.relation, c.tview) AND a.atttypid IN ($1, (SELECT typarray FROM pg_type WHERE oid = $1)) ORDER BY 1, 2",
       {OidArgument(type)});
-  MemoryContext saved = MemoryContextSwitchTo(context.outer);
-  List* found = NIL;
-  for (uint64 i = 0; i < rows; ++i) {
-    bool is_null;
-    found = lappend_oid(found, DatumGetObjectId(ResultDatum(i, 2, &is_null)));
-  }
-  MemoryContextSwitchTo(saved);
+  List* found = ResultOids(rows, 2, context);
   LeaveSql(context);
   return found;
 }

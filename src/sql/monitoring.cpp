@@ -18,17 +18,6 @@ bool MaySee(Oid tview) {
   return SeesAll() || (pg_class_aclcheck_ext(tview, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK && !missing);
 }
 
-// Makes the function return a tuplestore of its declared row type.
-ReturnSetInfo* BeginRows(FunctionCallInfo fcinfo) {
-  shmem::RequireAttached();
-#if PG_VERSION_NUM >= 160000
-  InitMaterializedSRF(fcinfo, 0);
-#else
-  SetSingleFuncCall(fcinfo, 0);
-#endif
-  return reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-}
-
 // The values of one row, filled from left to right.
 struct Row {
   Datum values[24];
@@ -180,7 +169,8 @@ PG_FUNCTION_INFO_V1(pg_tviews_stats_reset);
 
 PGDLLEXPORT Datum pg_tviews_performance_log_data(PG_FUNCTION_ARGS) {
   using namespace tviews;
-  ReturnSetInfo* result = sql::BeginRows(fcinfo);
+  shmem::RequireAttached();
+  ReturnSetInfo* result = BeginRows(fcinfo);
   shmem::RefreshEntry* entries = nullptr;
   const int count = shmem::CopyPerformanceLog(&entries);
   const bool sees_all = sql::SeesAll();
@@ -194,7 +184,8 @@ PGDLLEXPORT Datum pg_tviews_performance_log_data(PG_FUNCTION_ARGS) {
 
 PGDLLEXPORT Datum pg_tviews_databases_data(PG_FUNCTION_ARGS) {
   using namespace tviews;
-  ReturnSetInfo* result = sql::BeginRows(fcinfo);
+  shmem::RequireAttached();
+  ReturnSetInfo* result = BeginRows(fcinfo);
   for (int i = 0; i < shmem::DatabaseCount(); ++i) {
     shmem::Database* slot = shmem::DatabaseAt(i);
     if (OidIsValid(pg_atomic_read_u32(&slot->oid))) {
@@ -206,7 +197,8 @@ PGDLLEXPORT Datum pg_tviews_databases_data(PG_FUNCTION_ARGS) {
 
 PGDLLEXPORT Datum pg_tviews_cache_data(PG_FUNCTION_ARGS) {
   using namespace tviews;
-  ReturnSetInfo* result = sql::BeginRows(fcinfo);
+  shmem::RequireAttached();
+  ReturnSetInfo* result = BeginRows(fcinfo);
   const shmem::CacheCounters graph = shmem::GraphCacheCounters();
   sql::EmitCache(result, "graph", graph.entries, graph.capacity, graph.hits, graph.misses, graph.evictions, graph.bytes);
   const shmem::StatementCounters statement = shmem::ReadStatementCounters();
@@ -217,7 +209,8 @@ PGDLLEXPORT Datum pg_tviews_cache_data(PG_FUNCTION_ARGS) {
 PGDLLEXPORT Datum pg_tviews_counters_data(PG_FUNCTION_ARGS) {
   using namespace tviews;
   const Oid tview = PG_GETARG_OID(0);
-  ReturnSetInfo* result = sql::BeginRows(fcinfo);
+  shmem::RequireAttached();
+  ReturnSetInfo* result = BeginRows(fcinfo);
   shmem::TviewCounters* counters = static_cast<shmem::TviewCounters*>(palloc(sizeof(*counters)));
   if (sql::MaySee(tview) && shmem::CopyTviewCounters(tview, counters)) {
     sql::EmitCounters(result, *counters);
@@ -227,7 +220,8 @@ PGDLLEXPORT Datum pg_tviews_counters_data(PG_FUNCTION_ARGS) {
 
 PGDLLEXPORT Datum pg_tviews_journal_data(PG_FUNCTION_ARGS) {
   using namespace tviews;
-  ReturnSetInfo* result = sql::BeginRows(fcinfo);
+  shmem::RequireAttached();
+  ReturnSetInfo* result = BeginRows(fcinfo);
   const capture::JournalSize size = capture::MeasureJournal();
   sql::Row row = {};
   sql::PutInt(&row, size.rows);

@@ -28,11 +28,11 @@ bool FindParameter(Node* node, void* context) {
 Query* AnalyseSelect(const char* text) {
   const List* statements = pg_parse_query(text);
   if (list_length(statements) != 1) {
-    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the query of a TVIEW must be one SELECT statement")));
+    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the query of a TVIEW must be one SELECT statement"), errhint("WITH, VALUES and set operations are SELECT statements too.")));
   }
   RawStmt* statement = linitial_node(RawStmt, statements);
   if (!IsA(statement->stmt, SelectStmt) || reinterpret_cast<SelectStmt*>(statement->stmt)->intoClause != nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the query of a TVIEW must be one SELECT statement")));
+    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the query of a TVIEW must be one SELECT statement"), errhint("WITH, VALUES and set operations are SELECT statements too.")));
   }
   return parse_analyze_fixedparams(statement, text, nullptr, 0, nullptr);
 }

@@ -187,15 +187,6 @@ int64 RefreshTview(const catalog::Tview* tview) {
   return changed;
 }
 
-ReturnSetInfo* BeginRows(FunctionCallInfo fcinfo) {
-#if PG_VERSION_NUM >= 160000
-  InitMaterializedSRF(fcinfo, 0);
-#else
-  SetSingleFuncCall(fcinfo, 0);
-#endif
-  return reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-}
-
 bool MayRead(Oid table) { return pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK; }
 
 refresh::Comparison CompareTview(const catalog::Tview* tview, bool sampled, int64 rows) {
@@ -230,7 +221,7 @@ Datum pg_tviews_refresh_all(PG_FUNCTION_ARGS) {
   using namespace tviews;
   shmem::RequireAttached();
   sql::RequireFreshSnapshots("pg_tviews_refresh_all()");
-  ReturnSetInfo* rows = sql::BeginRows(fcinfo);
+  ReturnSetInfo* rows = BeginRows(fcinfo);
   const catalog::Graph* before = catalog::LoadGraph(GetLatestSnapshot());
   List* tables = NIL;
   for (int i = 0; i < before->tview_count; ++i) {
@@ -266,7 +257,7 @@ Datum pg_tviews_verify(PG_FUNCTION_ARGS) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("sample_rows must be greater than zero")));
   }
   const Oid table = catalog::ResolveTview(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-  ReturnSetInfo* rows = sql::BeginRows(fcinfo);
+  ReturnSetInfo* rows = BeginRows(fcinfo);
   const catalog::Graph* graph;
   if (repair) {
     sql::RequireFreshSnapshots("pg_tviews_verify()");

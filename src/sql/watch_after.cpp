@@ -15,7 +15,7 @@ using catalog::EnterSql;
 using catalog::ExtensionOwner;
 using catalog::LeaveSql;
 using catalog::OidArgument;
-using catalog::ResultDatum;
+using catalog::ResultOids;
 using catalog::RunSql;
 using catalog::SqlContext;
 using catalog::TextArgument;
@@ -50,13 +50,7 @@ void RenameInTable(Oid view, const char* old_name, const char* new_name) {
       "UPDATE %s.pg_tview_catalog SET columns = pg_catalog.array_replace(columns, $2, $3), key_columns = pg_catalog.array_replace(key_columns, $2, $3) "
       "WHERE view = $1 RETURNING tview",
       {OidArgument(view), TextArgument(old_name), TextArgument(new_name)});
-  MemoryContext saved = MemoryContextSwitchTo(context.outer);
-  List* tables = NIL;
-  for (uint64 i = 0; i < rows; ++i) {
-    bool is_null;
-    tables = lappend_oid(tables, DatumGetObjectId(ResultDatum(i, 1, &is_null)));
-  }
-  MemoryContextSwitchTo(saved);
+  const List* tables = ResultOids(rows, 1, context);
   LeaveSql(context);
   CommandCounterIncrement();
   const ListCell* cell;

@@ -31,6 +31,10 @@ SKIP: {
 	cmp_ok(switches($pid) - $wakes, '<=', 1, 'an idle worker does not wake up');
 }
 
+# Looked for by sessions that do not wait (pg_tviews_wait() wakes the worker too).
+$node->safe_psql('app', "UPDATE tb_post SET title = 'woken' WHERE pk_post = 5");
+ok(wait_until($node, 'app', "SELECT title FROM tv_post WHERE pk_post = 5", 'woken', 5), 'the commit itself wakes an idle worker');
+
 # ---- waiting
 is($node->safe_psql('app', "UPDATE tb_post SET title = 'waited' WHERE pk_post = 1; SELECT pg_tviews_wait(); SELECT title FROM tv_post WHERE pk_post = 1"),
 	"t\nwaited", 'after pg_tviews_wait the change is there');
