@@ -68,6 +68,19 @@ is($node->safe_psql('app', "SELECT x, (SELECT title FROM tv_post WHERE pk_post =
 	'a transaction between locks and snapshot reaches both TVIEWs at once');
 $poll->quit;
 
+# The same for a row that the batch recomputes anyway: S shows it with the second change, whose record only the drain after S brings.
+# A batch after this one, if there were one, stops before it applies anything.
+$holder->query_safe("SELECT pg_tviews_debug_hold('batch_before_snapshot')");
+$node->safe_psql('app', $change);
+ok(wait_until($node, 'app', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'pg_tviews refresh worker' AND datname = 'app' AND wait_event_type = 'Lock'", 't', 20),
+	'the worker has its locks');
+$node->safe_psql('app', "BEGIN; UPDATE tb_post SET title = 'one of both' WHERE pk_post = 3; UPDATE tb_other SET x = 815 WHERE pk_other = 9; COMMIT");
+$holder->query_safe("SELECT pg_tviews_debug_hold('batch_before_locks'), pg_tviews_debug_release('batch_before_snapshot')");
+ok(wait_until($node, 'app', "SELECT title FROM tv_post WHERE pk_post = 3", 'ONE OF BOTH', 20), 'the batch is applied');
+is($node->safe_psql('app', "SELECT x FROM tv_other WHERE pk_other = 9"), '816', 'with what its snapshot saw of other TVIEWs');
+$holder->query_safe("SELECT pg_tviews_debug_release('batch_before_locks')");
+wait_applied($node, 'app');
+
 # A journal table that is about to be recycled while writers come; beside an idle snapshot and a prepared transaction.
 my $idle = $node->background_psql('app');
 $idle->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM tv_post');
