@@ -23,6 +23,17 @@ bool FindParameter(Node* node, void* context) {
   return expression_tree_walker(node, reinterpret_cast<Walker>(reinterpret_cast<void*>(FindParameter)), context);
 }
 
+// A copy with more than one range-table entry: columns of a single one are printed without its name, and ORDER BY or DISTINCT ON then
+// take an output column of the same name.
+Query* WithSecondEntry(const Query* query) {
+  Query* copy = static_cast<Query*>(copyObjectImpl(query));
+  RangeTblEntry* entry = makeNode(RangeTblEntry);
+  entry->rtekind = RTE_RESULT;
+  entry->eref = makeAlias("*RESULT*", NIL);
+  copy->rtable = lappend(copy->rtable, entry);
+  return copy;
+}
+
 }  // namespace
 
 Query* AnalyseSelect(const char* text) {
@@ -91,7 +102,7 @@ void DefineByQuery(Query* query, catalog::NewTview* definition) {
   }
   const int level = NewGUCNestLevel();
   set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false);
-  definition->query = pg_get_querydef(static_cast<Query*>(copyObjectImpl(query)), false);
+  definition->query = pg_get_querydef(WithSecondEntry(query), false);
   AtEOXact_GUC(true, level);
 }
 

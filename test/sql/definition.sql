@@ -254,6 +254,15 @@ SELECT pg_tviews_wait('10 s');
 SELECT state FROM pg_tview_meta WHERE entity = 'p' AND schema_name = 'd1';
 SELECT * FROM tviews_oracle();
 
+-- ORDER BY a column of the table, not the output column of the same name.
+CREATE TABLE d1.tb_seen (id int PRIMARY KEY, fk_post int NOT NULL);
+INSERT INTO d1.tb_seen VALUES (1, 20), (2, 20), (3, 10);
+CREATE TABLE d1.tv_seen AS SELECT DISTINCT ON (s.fk_post) s.fk_post AS pk_seen, -s.id AS id FROM d1.tb_seen s ORDER BY s.fk_post, s.id;
+TABLE d1.tv_seen ORDER BY 1;
+SELECT pg_get_viewdef('d1.v_seen');
+DROP TABLE d1.tv_seen;
+DROP TABLE d1.tb_seen;
+
 -- Rights.
 CREATE ROLE regress_tviews_plain;
 GRANT USAGE, CREATE ON SCHEMA d1 TO regress_tviews_plain;
