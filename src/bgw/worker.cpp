@@ -233,6 +233,9 @@ void HandleEvents() {
     Leave(shmem::WorkerState::kNone);
   }
   CHECK_FOR_INTERRUPTS();
+  if (!PostmasterIsAlive()) {
+    proc_exit(1);  // a worker that has enough to do never comes to WaitLatch, and would keep the server from starting again
+  }
   if (ConfigReloadPending) {
     ConfigReloadPending = false;
     ProcessConfigFile(PGC_SIGHUP);

@@ -130,7 +130,9 @@ void WakeIfNeeded() {
   if (database == nullptr || (pg_atomic_read_u32(&database->resting) != 0 && !wake)) {
     return;  // a worker that stops resting drains after it says so, and sees what committed before
   }
-  if (rows_pushed || rows_unpushed || wake || pg_atomic_read_u32(&database->waiting_records) > 0) {
+  // Its own commits end no transaction that the worker waits for; waking itself would keep it busy.
+  const bool others_wait = database->worker_pid != MyProcPid && pg_atomic_read_u32(&database->waiting_records) > 0;
+  if (rows_pushed || rows_unpushed || wake || others_wait) {
     shmem::WakeWorker(database);
   }
 }

@@ -95,6 +95,13 @@ $node->safe_psql('app', "BEGIN; UPDATE tb_post SET title = 'prepared' WHERE pk_p
 $node->safe_psql('app', "BEGIN; UPDATE tb_post SET title = 'prepared too' WHERE pk_post = 21; PREPARE TRANSACTION 'two'");
 wait_applied($node, 'app', 10, 'a prepared transaction is not waited for');
 oracle($node, 'app', 'beside a prepared transaction');
+SKIP: {
+	my $waiting = worker_pid($node, 'app');
+	skip 'needs /proc', 1 unless -r "/proc/$waiting/stat";
+	my $before = cpu($waiting);
+	sleep 3;
+	cmp_ok(cpu($waiting) - $before, '<', 30, 'a worker that waits for a prepared transaction costs next to no CPU');
+}
 $node->safe_psql('app', "COMMIT PREPARED 'one'");
 wait_applied($node, 'app');
 is($node->safe_psql('app', 'SELECT title FROM tv_post WHERE pk_post = 20'), 'prepared', 'COMMIT PREPARED is applied');

@@ -39,8 +39,15 @@ for my $victim ('pg_tviews refresh worker', 'client backend') {
 	oracle($node, 'app', "after kill -9 of a $victim");
 }
 
+# Records pile up, so that the worker is busy with one batch after the other when the postmaster dies.
+$node->append_conf('postgresql.conf', "pg_tviews.enabled = off\npg_tviews.batch_size = 1\n");
+$node->reload;
+finish_writers(start_writers($node, 'app', 4, 5));
 $writers = start_writers($node, 'app', 4, 5);
+$node->append_conf('postgresql.conf', "pg_tviews.enabled = on\n");
+$node->reload;
 sleep 1;
+$pid = worker_pid($node, 'app');
 my ($postmaster) = split /\n/, PostgreSQL::Test::Utils::slurp_file($node->data_dir . '/postmaster.pid');
 $node->kill9;
 finish_writers($writers);
@@ -48,6 +55,12 @@ for (1 .. 300) {    # until its zombie is reaped the lock file counts as held
 	last unless kill 0, $postmaster;
 	sleep 0.1;
 }
+for (1 .. 20) {
+	last unless kill 0, $pid;
+	sleep 0.1;
+}
+ok(!kill(0, $pid), 'a busy worker does not outlive the postmaster');
+$node->append_conf('postgresql.conf', "pg_tviews.batch_size = 10000\n");
 $node->start;
 wait_applied($node, 'app');
 oracle($node, 'app', 'after kill -9 of the postmaster');
