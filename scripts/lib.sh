@@ -3,9 +3,9 @@ set -euo pipefail
 export LC_ALL=C.UTF-8 LANG=C.UTF-8
 unset PGHOST PGPORT PGUSER PGDATABASE PGOPTIONS PGSERVICE
 
-# top: the checkout.  major: the PostgreSQL that Debian 12 has.
+# top: the checkout.  major: the PostgreSQL to build for; 15 is what Debian 12 has (13 has 17: MAJOR=17).
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-major=15
+major=${MAJOR:-15}
 
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 

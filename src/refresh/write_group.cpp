@@ -73,7 +73,11 @@ Writer* OpenWriter(const Target* target) {
   writer->result = makeNode(ResultRelInfo);
   InitResultRelInfo(writer->result, target->table, 1, nullptr, 0);
   ExecOpenIndices(writer->result, false);
+#if PG_VERSION_NUM >= 160000
+  EvalPlanQualInit(&writer->epq, writer->estate, nullptr, NIL, -1, NIL);
+#else
   EvalPlanQualInit(&writer->epq, writer->estate, nullptr, NIL, -1);
+#endif
   writer->stored = table_slot_create(target->table, &writer->estate->es_tupleTable);
   writer->fresh = ExecInitExtraTupleSlot(writer->estate, RelationGetDescr(target->table), &TTSOpsVirtual);
   MemoryContextSwitchTo(old);
