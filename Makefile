@@ -4,7 +4,7 @@ TASKS := bootstrap check demo bench floors format
 ifneq (,$(filter $(TASKS),$(MAKECMDGOALS)))
 
 .PHONY: $(TASKS)
-export PG_CONFIG ONLY TESTS ACCEPT SERVER_LINES KEEP CI
+export PG_CONFIG MAJOR ONLY TESTS ACCEPT SERVER_LINES KEEP CI
 
 check:
 	@scripts/check
