@@ -1,5 +1,6 @@
 // Expands a query and everything in its FROM into levels and numbered relation occurrences.
 #include "lineage/analysis.h"
+#include "lineage/walker.h"
 
 namespace tviews::lineage {
 
@@ -112,6 +113,23 @@ void ExpandSetOperation(Analysis* analysis, Level* level, Node* node) {
   }
 }
 
+#if PG_VERSION_NUM >= 160000
+// Since 16 a Var says which outer joins may null it.  We judge that ourselves, and compare Vars by column only.
+bool ForgetNullingRels(Node* node, void* context) {
+  if (node == nullptr) {
+    return false;
+  }
+  if (IsA(node, Var)) {
+    reinterpret_cast<Var*>(node)->varnullingrels = nullptr;
+    return false;
+  }
+  if (IsA(node, Query)) {
+    return WalkQuery(reinterpret_cast<Query*>(node), ForgetNullingRels, context, 0);
+  }
+  return WalkChildren(node, ForgetNullingRels, context);
+}
+#endif
+
 }  // namespace
 
 Query* ViewQuery(Oid view) {
@@ -121,6 +139,9 @@ Query* ViewQuery(Oid view) {
   }
   Query* query = static_cast<Query*>(copyObjectImpl(get_view_query(relation)));
   relation_close(relation, NoLock);
+#if PG_VERSION_NUM >= 160000
+  (void)ForgetNullingRels(reinterpret_cast<Node*>(query), nullptr);
+#endif
   return query;
 }
 
