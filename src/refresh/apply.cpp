@@ -25,7 +25,7 @@ struct Applying {
   bool has_duplicates;
   // Of the current try; its memory is reset before each.
   MemoryContext attempt;
-  int64 written[6];
+  int64 written[5];
   List* locked;  // of Refused*
 };
 
@@ -119,7 +119,7 @@ void AddResult(Applying* self, Result* result) {
   result->inserted += self->written[static_cast<int>(Written::kInserted)];
   result->updated += self->written[static_cast<int>(Written::kUpdated)];
   result->deleted += self->written[static_cast<int>(Written::kDeleted)];
-  result->unchanged += self->written[static_cast<int>(Written::kUnchanged)] + self->written[static_cast<int>(Written::kSkipped)];
+  result->unchanged += self->written[static_cast<int>(Written::kUnchanged)];
   result->locked += list_length(self->locked);
   ListCell* cell;
   foreach (cell, self->locked) {

@@ -14,6 +14,14 @@ bool HasTrigger(const Writer* writer, bool TriggerDesc::*kind) {
   return triggers != nullptr && triggers->*kind;
 }
 
+// Taking it for written would leave the table different from its view without a word.
+[[noreturn]] void RaiseSuppressed(const Writer* writer) {
+  ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                  errmsg("a BEFORE trigger of table \"%s\" suppressed the refresh of a row", RelationGetRelationName(writer->target->table)),
+                  errhint("Triggers of a TVIEW's table must not return NULL.")));
+  pg_unreachable();
+}
+
 bool HasGenerated(const Writer* writer) {
   const TupleConstr* constraints = RelationGetDescr(writer->target->table)->constr;
   return constraints != nullptr && constraints->has_generated_stored;
@@ -160,7 +168,7 @@ Written Update(Writer* writer, const Datum* values, const bool* nulls) {
 #else
         if (!ExecBRUpdateTriggers(writer->estate, &writer->epq, writer->result, &tid, nullptr, writer->fresh, nullptr)) {
 #endif
-          return Written::kSkipped;
+          RaiseSuppressed(writer);
         }
       }
       result = Replace(writer, tid);
@@ -203,7 +211,7 @@ Written Delete(Writer* writer, const Datum* values) {
                                           nullptr, nullptr
 #endif
                                           )) {
-        return Written::kSkipped;
+        RaiseSuppressed(writer);
       }
       TM_FailureData failure;
       result = table_tuple_delete(table, &tid, writer->estate->es_output_cid, writer->estate->es_snapshot, InvalidSnapshot, true,
@@ -317,7 +325,7 @@ Written Insert(Writer* writer, const Datum* values, const bool* nulls) {
   FillFresh(writer, values, nulls);
   if (HasTrigger(writer, &TriggerDesc::trig_insert_before_row) &&
       !ExecBRInsertTriggers(writer->estate, writer->result, writer->fresh)) {
-    return Written::kSkipped;
+    RaiseSuppressed(writer);
   }
   if (HasGenerated(writer)) {
 #if PG_VERSION_NUM < 160000

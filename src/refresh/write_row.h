@@ -5,7 +5,7 @@
 
 namespace tviews::refresh {
 
-enum class Written : uint8 { kInserted, kUpdated, kDeleted, kUnchanged, kLocked, kSkipped };
+enum class Written : uint8 { kInserted, kUpdated, kDeleted, kUnchanged, kLocked };
 
 // Everything an apply pass holds open.  Lives inside one subtransaction.
 struct Writer;

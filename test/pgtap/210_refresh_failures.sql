@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 CREATE SCHEMA failing;
 SET search_path = failing, public;
-SELECT plan(27);
+SELECT plan(29);
 
 CREATE TABLE tb_parent (pk_parent int PRIMARY KEY, divisor int NOT NULL);
 CREATE TABLE tb_child (pk_child int PRIMARY KEY, fk_parent int, v int);
@@ -134,6 +134,20 @@ SELECT is((SELECT count(*) FROM tv_who WHERE v = 'hidden'), 0::bigint, 'revoking
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT throws_ok($$SELECT pg_tviews_refresh('failing.tv_child')$$, '25001', NULL, 'no refresh under an old snapshot');
 COMMIT;
+
+-- A trigger of the user's own that swallows rows.
+CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER swallow BEFORE INSERT OR UPDATE OR DELETE ON tv_child FOR EACH ROW EXECUTE FUNCTION swallow();
+UPDATE tb_child SET v = -6 WHERE pk_child = 6;
+DELETE FROM tb_child WHERE pk_child = 7;
+INSERT INTO tb_child VALUES (3000, 1, 1);
+SELECT pg_tviews_wait('30 s');
+SELECT results_eq($$SELECT key, sqlstate FROM pg_tview_parked_keys WHERE tview = 'tv_child'::regclass AND key IN ('6', '7', '3000') ORDER BY key$$,
+  $$VALUES ('3000', '09000'), ('6', '09000'), ('7', '09000')$$, 'rows that a BEFORE trigger suppresses are parked');
+DROP TRIGGER swallow ON tv_child;
+SELECT pg_tviews_retry_parked('failing.tv_child');
+SELECT pg_tviews_wait('30 s');
+SELECT is((SELECT count(*) FROM (TABLE v_child EXCEPT ALL TABLE tv_child) d), 0::bigint, 'and come when the trigger is gone');
 
 SELECT * FROM finish();
 SELECT pg_advisory_unlock_all();
