@@ -291,7 +291,11 @@ void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Eq
     equality_class = near_class;
   }
   const bool merged = !OidIsValid(analysis->occurrences[far->occurrence].relation) || !OidIsValid(analysis->occurrences[near->occurrence].relation);
-  if (far->occurrence == near->occurrence || (merged && equality_class == 0) || !OidIsValid(get_array_type(far_type))) {
+  if (!OidIsValid(get_array_type(far_type))) {
+    NoteRange(analysis, far->occurrence, far->occurrence + 1, psprintf("it is joined by a column of type %s", format_type_be(far_type)), 3);
+    return;
+  }
+  if (far->occurrence == near->occurrence || (merged && equality_class == 0)) {
     return;
   }
   if (analysis->edge_count == analysis->edge_room) {

@@ -121,7 +121,8 @@ SELECT q AS query, pg_temp.outcome(q) FROM unnest(ARRAY['SELECT c::text AS k, co
   'SELECT c::text AS k, count(*) FROM lin.ci WHERE c IS NOT NULL GROUP BY c::text', 'SELECT c::text AS k, count(*) FROM (SELECT DISTINCT c FROM lin.ci WHERE c IS NOT NULL) s GROUP BY c::text',
   'SELECT a.id AS k, s.n FROM lin.a JOIN (SELECT c, count(*) AS n FROM lin.ci GROUP BY c) s ON s.c::text = a.t', 'SELECT a.id AS k, s.id AS s FROM lin.a JOIN lin.ci s ON s.c::text = a.t',
   'SELECT i COLLATE "C" AS k, count(*) FROM lin.b WHERE i IS NOT NULL GROUP BY i', 'SELECT id AS k, c::text FROM lin.ci GROUP BY id',
-  'SELECT a.id AS k, s.c FROM lin.a JOIN (SELECT id, c FROM lin.ci GROUP BY id) s ON s.c::text = a.t', 'SELECT r AS k FROM lin.ci WHERE r IS NOT NULL']) q;
+  'SELECT a.id AS k, s.c FROM lin.a JOIN (SELECT id, c FROM lin.ci GROUP BY id) s ON s.c::text = a.t', 'SELECT r AS k FROM lin.ci WHERE r IS NOT NULL',
+  'SELECT a.id AS k, (SELECT count(*) FROM lin.a o WHERE o.arr = a.arr) FROM lin.a']) q;
 CREATE VIEW lin.two AS SELECT id AS k, b FROM lin.a;
 CREATE FUNCTION pg_temp.derive_keys(keys text[]) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
