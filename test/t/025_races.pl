@@ -88,14 +88,29 @@ $node->safe_psql('app', "INSERT INTO tb_post VALUES (2000, 1, 'of nobody else')"
 $node->safe_psql('app', "BEGIN; UPDATE tb_post SET title = 'prepared' WHERE pk_post = 2000; PREPARE TRANSACTION 'p'");
 my $writers = start_writers($node, 'app', 3, 2);
 finish_writers($writers);
+# A writer whose rows are in a table that the journal has left (another one than the prepared transaction's); it commits when the worker
+# is about to recycle that table.
+my $late = $node->background_psql('app');
+$late->query_safe("SET pg_tviews.debug_transaction_keys = 0; BEGIN; INSERT INTO tb_other VALUES (2001, 1)");
+$writers = start_writers($node, 'app', 3, 2);
+finish_writers($writers);
 $holder->query_safe("SELECT pg_tviews_debug_hold('before_recycle')");
 $writers = start_writers($node, 'app', 3, 2);
 ok(wait_until($node, 'app', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'pg_tviews refresh worker' AND datname = 'app' AND wait_event = 'advisory'", 't', 20),
 	'the worker stops before it recycles');
 finish_writers($writers);
-$holder->query_safe("SELECT pg_tviews_debug_release('before_recycle')");
+$late->query_safe('COMMIT');
+$late->quit;
+# The worker that has recycled what it may is replaced before it applies the row: the next one has only the journal.
+$holder->query_safe("SELECT pg_tviews_debug_hold('batch_before_locks'), pg_tviews_debug_release('before_recycle')");
+my $worker = worker_pid($node, 'app');
+ok(wait_until($node, 'app', "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = $worker AND NOT granted", 't', 20),
+	'it stops before its next batch');
+$node->safe_psql('app', "SELECT pg_terminate_backend($worker, 10000)");
+$holder->query_safe("SELECT pg_tviews_debug_release('batch_before_locks')");
 wait_applied($node, 'app');
 oracle($node, 'app', 'after a recycled journal table');
+is($node->safe_psql('app', "SELECT x FROM tv_other WHERE pk_other = 2001"), '2', 'a row committed just before was not recycled');
 $node->safe_psql('app', "COMMIT PREPARED 'p'");
 wait_applied($node, 'app');
 is($node->safe_psql('app', "SELECT title FROM tv_post WHERE pk_post = 2000"), 'PREPARED', 'the prepared transaction is applied');
