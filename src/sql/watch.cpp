@@ -27,6 +27,7 @@ void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
         watched->widened = true;
         break;
       case AT_AlterColumnType:
+      case AT_DropNotNull:  // lineage may rely on it (NOT IN)
       case AT_SetLogged:
       case AT_SetUnLogged:
         watched->reshaped = true;

@@ -119,3 +119,20 @@ SELECT entity, state FROM pg_tview_meta WHERE schema_name = 'd 4' ORDER BY 1;
 SELECT * FROM tviews_oracle();
 DROP SCHEMA "d 4" CASCADE;
 TABLE orphans;
+
+-- Lineage may rely on NOT NULL: dropping it derives the lineage again.
+CREATE SCHEMA d5;
+SET search_path = d5, public;
+CREATE TABLE tb_x (pk_x int PRIMARY KEY, c int NOT NULL);
+CREATE TABLE tb_y (pk_y int PRIMARY KEY, c int NOT NULL);
+INSERT INTO tb_x SELECT g, g FROM generate_series(1, 5) g;
+CREATE TABLE tv_x AS SELECT pk_x, c FROM tb_x WHERE c NOT IN (SELECT c FROM tb_y);
+ALTER TABLE tb_y ALTER c DROP NOT NULL;
+DROP TABLE tv_x;
+SELECT pg_tviews_create('d5.tv_x', 'SELECT pk_x, c FROM d5.tb_x WHERE c NOT IN (SELECT c FROM d5.tb_y)', '{"on_unkeyed": "full"}');
+ALTER TABLE tb_y ALTER c DROP NOT NULL;
+INSERT INTO tb_y VALUES (1, NULL);
+SELECT pg_tviews_wait('30 s');
+SELECT count(*) FROM tv_x;
+SELECT * FROM tviews_oracle();
+DROP SCHEMA d5 CASCADE;
