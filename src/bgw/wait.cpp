@@ -4,6 +4,7 @@
 #include "capture/journal.h"
 #include "capture/transaction_set.h"
 #include "pg/extension.h"
+#include "pg/settings.h"
 #include "refresh/deferred.h"
 #include "shmem/database.h"
 #include "shmem/lwlock.h"
@@ -68,6 +69,20 @@ void RefuseOwnLock(shmem::Database* slot) {
   }
 }
 
+// Why nobody answered, when that is known.
+void WarnOfNoAnswer() {
+  const shmem::Database* slot = shmem::MyDatabaseSlot();
+  if (slot == nullptr) {
+    ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("database \"%s\" has no refresh worker", get_database_name(MyDatabaseId)),
+                      errhint("Raise pg_tviews.max_databases, then restart the server.")));
+  } else if (slot->worker_pid == 0) {
+    ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the refresh worker of database \"%s\" is not running", get_database_name(MyDatabaseId)),
+                      errhint("See pg_tviews_workers and the server's log; max_worker_processes may be too low.")));
+  } else if (!pg::enabled) {
+    ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("nothing is applied while pg_tviews.enabled is off")));
+  }
+}
+
 // Sleeps until the worker has answered `ticket`.  Looks for the slot again and again: the worker may be starting.
 bool WaitForTicket(TimestampTz end) {
   shmem::Database* slot = nullptr;
@@ -92,6 +107,9 @@ bool WaitForTicket(TimestampTz end) {
     }
   }
   ConditionVariableCancelSleep();
+  if (!answered) {
+    WarnOfNoAnswer();
+  }
   return answered;
 }
 

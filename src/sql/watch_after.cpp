@@ -69,10 +69,18 @@ void RenameInTable(Oid view, const char* old_name, const char* new_name) {
   }
 }
 
+// What failed may succeed now: the key index is there (a parallel restore makes it after the trigger), a constraint is gone.
+void RetryFailed(Oid table) {
+  const SqlContext context = EnterSql(ExtensionOwner());
+  RunSql("UPDATE %s.pg_tview_deferred SET next_attempt = pg_catalog.now() WHERE tview = $1 AND reason = 'failed'", {OidArgument(table)});
+  LeaveSql(context);
+}
+
 // ALTER TABLE tv_x: the columns of its view must all be there with their types.
 void CheckTviewTable(Oid table) {
   catalog::RowScan scan = catalog::OpenRowsByKey(pg::Table::kTview, catalog::kTviewIndex, catalog::tview_column::kTview, ObjectIdGetDatum(table), true, nullptr);
-  if (catalog::NextRow(&scan)) {
+  const bool is_tview = catalog::NextRow(&scan);
+  if (is_tview) {
     const Oid view = catalog::OidColumn(scan, catalog::tview_column::kView);
     int count;
     char** columns = catalog::ArrayTexts(catalog::ArrayColumn(scan, catalog::tview_column::kColumns), &count);
@@ -87,6 +95,9 @@ void CheckTviewTable(Oid table) {
     catalog::GraphChanged();
   }
   catalog::CloseRows(&scan);
+  if (is_tview) {
+    RetryFailed(table);
+  }
 }
 
 void SetDegraded(const List* tviews) {

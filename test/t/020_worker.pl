@@ -142,7 +142,11 @@ $node->reload;
 wait_until($node, 'app', 'SHOW pg_tviews.enabled', 'off');
 sleep 0.2;
 $node->safe_psql('app', "UPDATE tb_post SET title = 'switched off' WHERE pk_post = 31");
-is($node->safe_psql('app', "SELECT pg_tviews_wait('300 ms')"), 'f', 'switched off, nothing is applied');
+{
+	my ($rc, $out, $err) = $node->psql('app', "SELECT pg_tviews_wait('300 ms')");
+	is($out, 'f', 'switched off, nothing is applied');
+	like($err, qr/nothing is applied while pg_tviews.enabled is off/, 'and the waiter is told');
+}
 ok($node->safe_psql('app', "SELECT lag_ms > 200 FROM pg_tviews_freshness WHERE entity = 'post'") eq 't', 'and lag grows');
 $node->append_conf('postgresql.conf', "pg_tviews.enabled = on\n");
 $node->reload;

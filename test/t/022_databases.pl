@@ -62,6 +62,9 @@ for my $i (1 .. 3) {
 $node->safe_psql('postgres', 'CREATE DATABASE toomany');
 my ($rc, $out, $err) = $node->psql('toomany', 'CREATE EXTENSION pg_tviews');
 like($err, qr/no refresh worker for this database/, 'one database too many is told so');
+($rc, $out, $err) = $node->psql('toomany', "SELECT pg_tviews_wait('200 ms')");
+is($out, 'f', 'waiting there ends in time');
+like($err, qr/database "toomany" has no refresh worker/, 'and says why');
 $node->safe_psql('postgres', 'DROP DATABASE more1');
 ok(worker_pid($node, 'toomany'), 'and gets its worker when another database goes');
 
