@@ -18,12 +18,13 @@ constexpr int32_t kRoot = -1;
 // An occurrence that was reached.
 struct Node {
   bool reached = false;
-  int16_t capture_column = 0;
+  int32_t capture_value = 0;
   uint32_t equality_class = 0;  // in which its captured value is compared next
   int32_t near = kRoot;         // the occurrence its edge leads to
   int32_t edge = kRoot;
   bool skips_near = false;
   int32_t steps = 0;
+  int32_t root = kRoot;
 };
 
 // A way to reach an occurrence; the least one wins.
@@ -53,8 +54,9 @@ class Search {
       if (IsOccurrence(roots[i].occurrence) && !nodes_[roots[i].occurrence].reached) {
         Node& node = nodes_[roots[i].occurrence];
         node.reached = true;
-        node.capture_column = roots[i].column;
+        node.capture_value = roots[i].value;
         node.equality_class = roots[i].equality_class;
+        node.root = i;
       }
     }
     // Only when every root is settled: one root must not be reached from another.
@@ -69,7 +71,7 @@ class Search {
       const LineageEdge& edge = edges_[best.edge];
       Node& far = nodes_[edge.far];
       if (!far.reached) {
-        far = {true, edge.far_column, edge.equality_class, edge.near, best.edge, best.skips_near, best.steps};
+        far = {true, edge.far_value, edge.equality_class, edge.near, best.edge, best.skips_near, best.steps, nodes_[edge.near].root};
         AddCandidates(edge.far);
       }
     }
@@ -91,9 +93,9 @@ class Search {
     int32_t used = 0;
     for (size_t i = 0; i < nodes_.size(); ++i) {
       const Node& node = nodes_[i];
-      paths[i] = {PathKind::kNone, 0, 0, 0};
+      paths[i] = {PathKind::kNone, 0, 0, 0, kRoot};
       if (node.reached) {
-        paths[i] = {node.steps == 0 ? PathKind::kKey : PathKind::kMapped, node.capture_column, used, node.steps};
+        paths[i] = {node.steps == 0 ? PathKind::kKey : PathKind::kMapped, node.capture_value, used, node.steps, node.root};
         used = WriteSteps(node, steps, used);
       }
     }
@@ -111,7 +113,7 @@ class Search {
         continue;
       }
       const bool skips =
-          edge.near_column == near.capture_column && edge.equality_class != 0 && edge.equality_class == near.equality_class;
+          edge.near_value == near.capture_value && edge.equality_class != 0 && edge.equality_class == near.equality_class;
       candidates_.push({near.steps + (skips ? 0 : 1), -edge.near_access, i, skips});
     }
   }
@@ -130,7 +132,7 @@ class Search {
     for (const Node* at = &node; at->near != kRoot; at = &nodes_[at->near]) {
       if (!at->skips_near) {
         const LineageEdge& edge = edges_[at->edge];
-        steps[used++] = {at->near, edge.near_column, nodes_[at->near].capture_column, edge.tag};
+        steps[used++] = {at->near, edge.near_value, nodes_[at->near].capture_value, edge.tag};
       }
     }
     return used;

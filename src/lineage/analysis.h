@@ -54,10 +54,17 @@ struct Occurrence {
   Oid merged_type;
 };
 
-// One end of an equality, resolved to an occurrence's column.
+// What edges compare, known by its index: an expression of one occurrence's columns, or a tuple of such.
+struct Value {
+  int occurrence;
+  List* expressions;   // over Vars with varno 1; that of a plain column is its Var
+  Bitmapset* columns;  // attribute numbers read
+};
+
+// One end of an equality, resolved to a value of an occurrence.
 struct Target {
   int occurrence;
-  AttrNumber column;
+  int32 value;
   Target* next;
   Oid grouped_by;  // operator family under which its rows were grouped on the way out; InvalidOid: they were not
 };
@@ -86,6 +93,8 @@ struct Analysis {
   core::LineageEdge* edges;
   EdgeInfo* edge_infos;
   int edge_count, edge_room;
+  Value* values;
+  int value_count, value_room;
   List* classes;  // of EqualityClass*
   List* tviews;   // OIDs of all TVIEW tables
 };
@@ -108,6 +117,16 @@ void CheckRelation(const RangeTblEntry* entry);
 void CheckQuery(const Query* query);
 // Ereports when evaluating `node` itself (not its children) depends on more than its inputs and the pinned settings.
 void CheckExpressionNode(Node* node);
+
+// ---- values.cpp
+
+// The number of a value; equal expressions of one occurrence have one number.
+int32 ValueOf(Analysis* analysis, int occurrence, List* expressions);
+int32 ColumnValue(Analysis* analysis, int occurrence, AttrNumber column);
+// The column that a value is, or InvalidAttrNumber when it is an expression or a tuple.
+AttrNumber PlainColumn(const Analysis* analysis, int32 value);
+// The type of a value (of a tuple's first part), domains flattened.
+Oid ValueType(const Analysis* analysis, int32 value, Oid* collation);
 
 // ---- resolve.cpp
 
@@ -154,8 +173,6 @@ uint32 EqualityClassOf(Analysis* analysis, Oid type, Oid collation);
 // The equality operator of `family` between two types, or InvalidOid.
 Oid FamilyEquality(Oid family, Oid left, Oid right);
 int NearAccess(Oid relation, AttrNumber column);
-// The type of an occurrence's column, domains flattened.
-Oid ColumnType(const Analysis* analysis, int occurrence, AttrNumber column, Oid* collation);
 
 // ---- edges.cpp
 
@@ -172,8 +189,8 @@ void WarnOfNullKey(Level* top, AttrNumber number);
 
 // ---- mapping_query.cpp
 
-// The mapping query along `steps`, or null when a step crosses a merged column.
-const char* MappingQuery(const Analysis* analysis, int occurrence, AttrNumber column, const core::LineageStep* steps, int step_count, Oid key_type);
+// The mapping query from captured `value` along `steps`, or null when a step crosses a merged column.
+const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, Oid key_type);
 // The query that turns values of `from` into values of the key's type.
 const char* CastQuery(Oid from, Oid key_type);
 // "schema"."name", for messages and SQL.

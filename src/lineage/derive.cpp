@@ -63,8 +63,8 @@ core::LineageResult Solve(Analysis* analysis, const Key* key) {
   core::LineageRoot* roots = static_cast<core::LineageRoot*>(palloc0(Max(root_count, 1) * sizeof(core::LineageRoot)));
   root_count = 0;
   for (const Target* root = key->roots; root != nullptr; root = root->next) {
-    const bool same_type = ColumnType(analysis, root->occurrence, root->column, nullptr) == key->type;
-    roots[root_count++] = {root->occurrence, root->column, same_type ? EqualityClassOf(analysis, key->type, key->collation) : 0};
+    const bool same_type = ValueType(analysis, root->value, nullptr) == key->type;
+    roots[root_count++] = {root->occurrence, root->value, same_type ? EqualityClassOf(analysis, key->type, key->collation) : 0};
   }
   core::LineageResult found = {};
   if (core::FindPaths(analysis->occurrence_count, analysis->edges, analysis->edge_count, roots, root_count, &found) != core::Outcome::kOk) {
@@ -185,9 +185,9 @@ bool WordPath(const Analysis* analysis, int number, core::OccurrencePath* found,
   if (found->kind == core::PathKind::kNone) {
     return false;
   }
-  const Oid type = ColumnType(analysis, number, found->capture_column, nullptr);
+  const Oid type = ValueType(analysis, found->capture_value, nullptr);
   if (found->kind == core::PathKind::kMapped) {
-    path->query = MappingQuery(analysis, number, found->capture_column, steps + found->first_step, found->step_count, key_type);
+    path->query = MappingQuery(analysis, found->capture_value, steps + found->first_step, found->step_count, key_type);
     if (path->query == nullptr) {
       found->kind = core::PathKind::kNone;
       return false;
@@ -201,19 +201,20 @@ bool WordPath(const Analysis* analysis, int number, core::OccurrencePath* found,
   }
   path->column_count = 1;
   path->columns = static_cast<AttrNumber*>(palloc(sizeof(AttrNumber)));
-  path->columns[0] = found->capture_column;
+  path->columns[0] = PlainColumn(analysis, found->capture_value);
   if (!occurrence->all_used) {
-    path->used = bms_add_member(LiveUsed(occurrence), found->capture_column);
+    path->used = bms_add_member(LiveUsed(occurrence), path->columns[0]);
   }
   return true;
 }
 
 Analysis NewAnalysis() {
   Analysis analysis = {};
-  analysis.occurrence_room = analysis.edge_room = 32;
+  analysis.occurrence_room = analysis.edge_room = analysis.value_room = 32;
   analysis.occurrences = static_cast<Occurrence*>(palloc(analysis.occurrence_room * sizeof(Occurrence)));
   analysis.edges = static_cast<core::LineageEdge*>(palloc(analysis.edge_room * sizeof(core::LineageEdge)));
   analysis.edge_infos = static_cast<EdgeInfo*>(palloc(analysis.edge_room * sizeof(EdgeInfo)));
+  analysis.values = static_cast<Value*>(palloc(analysis.value_room * sizeof(Value)));
   analysis.tviews = AllTviews();
   return analysis;
 }

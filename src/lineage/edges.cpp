@@ -158,7 +158,7 @@ bool IsNeverNull(const Analysis* analysis, const Target* target) {
   if (!OidIsValid(occurrence->relation) || occurrence->nullable) {
     return false;
   }
-  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(occurrence->relation), Int16GetDatum(target->column));
+  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(occurrence->relation), Int16GetDatum(PlainColumn(analysis, target->value)));
   if (!HeapTupleIsValid(tuple)) {
     return false;
   }
@@ -281,8 +281,8 @@ void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Eq
   if (!IsComparableBy(analysis, far, equality->family)) {
     return;
   }
-  const Oid far_type = ColumnType(analysis, far->occurrence, far->column, nullptr);
-  const Oid near_type = ColumnType(analysis, near->occurrence, near->column, nullptr);
+  const Oid far_type = ValueType(analysis, far->value, nullptr);
+  const Oid near_type = ValueType(analysis, near->value, nullptr);
   // By the columns' real types: relabelling may have changed them on the way.
   uint32 equality_class = 0;
   const uint32 near_class = EqualityClassOf(analysis, near_type, equality->collation);
@@ -307,12 +307,12 @@ void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Eq
   core::LineageEdge* edge = &analysis->edges[tag];
   *edge = {};
   edge->far = far->occurrence;
-  edge->far_column = far->column;
+  edge->far_value = far->value;
   edge->near = near->occurrence;
-  edge->near_column = near->column;
+  edge->near_value = near->value;
   edge->equality_class = equality_class;
   const Oid near_relation = analysis->occurrences[near->occurrence].relation;
-  edge->near_access = static_cast<int8_t>(OidIsValid(near_relation) ? NearAccess(near_relation, near->column) : 2);
+  edge->near_access = static_cast<int8_t>(OidIsValid(near_relation) ? NearAccess(near_relation, PlainColumn(analysis, near->value)) : 2);
   edge->barred_from = barred_from;
   edge->barred_to = barred_to;
   edge->tag = tag;

@@ -112,18 +112,4 @@ int NearAccess(Oid relation, AttrNumber column) {
   return access;
 }
 
-Oid ColumnType(const Analysis* analysis, int occurrence, AttrNumber column, Oid* collation) {
-  const Occurrence* at = &analysis->occurrences[occurrence];
-  Oid type = at->merged_type;
-  Oid found_collation = InvalidOid;
-  if (OidIsValid(at->relation)) {
-    int32 typmod;
-    get_atttypetypmodcoll(at->relation, column, &type, &typmod, &found_collation);
-  }
-  if (collation != nullptr) {
-    *collation = found_collation;
-  }
-  return getBaseType(type);
-}
-
 }  // namespace tviews::lineage

@@ -35,8 +35,9 @@ const char* Table(const Occurrence* occurrence, int alias) {
   return psprintf("%s%s h%d", occurrence->only ? "ONLY " : "", QualifiedName(occurrence->relation), alias);
 }
 
-const char* Column(const Analysis* analysis, int occurrence, AttrNumber column, int alias) {
-  return psprintf("h%d.%s", alias, quote_identifier(get_attname(analysis->occurrences[occurrence].relation, column, false)));
+const char* Operand(const Analysis* analysis, int32 value, int alias) {
+  const Oid relation = analysis->occurrences[analysis->values[value].occurrence].relation;
+  return psprintf("h%d.%s", alias, quote_identifier(get_attname(relation, PlainColumn(analysis, value), false)));
 }
 
 // `operand`, cast when the operator wants another type than the column's.
@@ -58,7 +59,7 @@ struct Comparison {
 Comparison Compare(const Analysis* analysis, const core::LineageStep* step, Oid near_type, Oid value_type) {
   const core::LineageEdge* edge = &analysis->edges[step->edge_tag];
   const EdgeInfo* info = &analysis->edge_infos[step->edge_tag];
-  if (ColumnType(analysis, edge->far, edge->far_column, nullptr) == value_type) {
+  if (ValueType(analysis, edge->far_value, nullptr) == value_type) {
     return {OperatorName(info->op), info->near_input, info->far_input};
   }
   // A hop was skipped: the value at hand has another type of the same family.
@@ -73,8 +74,8 @@ Comparison Compare(const Analysis* analysis, const core::LineageStep* step, Oid 
 const char* NearOperand(const Analysis* analysis, const core::LineageStep* step, const Comparison* comparison, Oid near_type, Oid value_collation, int alias) {
   const Oid wanted = analysis->edge_infos[step->edge_tag].collation;
   Oid own;
-  ColumnType(analysis, step->occurrence, step->match_column, &own);
-  const char* operand = Cast(Column(analysis, step->occurrence, step->match_column, alias), near_type, comparison->near_input);
+  ValueType(analysis, step->match_value, &own);
+  const char* operand = Cast(Operand(analysis, step->match_value, alias), near_type, comparison->near_input);
   if (!OidIsValid(wanted)) {
     return operand;
   }
@@ -88,7 +89,7 @@ const char* NearOperand(const Analysis* analysis, const core::LineageStep* step,
 
 }  // namespace
 
-const char* MappingQuery(const Analysis* analysis, int occurrence, AttrNumber column, const core::LineageStep* steps, int step_count, Oid key_type) {
+const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, Oid key_type) {
   StringInfoData from, where;
   initStringInfo(&from);
   initStringInfo(&where);
@@ -98,9 +99,9 @@ const char* MappingQuery(const Analysis* analysis, int occurrence, AttrNumber co
     if (!OidIsValid(near->relation)) {
       return nullptr;
     }
-    const Oid near_type = ColumnType(analysis, step->occurrence, step->match_column, nullptr);
+    const Oid near_type = ValueType(analysis, step->match_value, nullptr);
     if (i == 0) {
-      const Oid value_type = ColumnType(analysis, occurrence, column, nullptr);
+      const Oid value_type = ValueType(analysis, value, nullptr);
       const Comparison comparison = Compare(analysis, step, near_type, value_type);
       const char* values = Cast("$1", value_type, comparison.value_input);
       if (strcmp(values, "$1") != 0) {
@@ -112,13 +113,13 @@ const char* MappingQuery(const Analysis* analysis, int occurrence, AttrNumber co
     }
     const core::LineageStep* before = &steps[i - 1];
     Oid value_collation;
-    const Oid value_type = ColumnType(analysis, before->occurrence, before->next_column, &value_collation);
+    const Oid value_type = ValueType(analysis, before->next_value, &value_collation);
     const Comparison comparison = Compare(analysis, step, near_type, value_type);
     appendStringInfo(&from, " JOIN %s ON %s %s %s", Table(near, i + 1), NearOperand(analysis, step, &comparison, near_type, value_collation, i + 1),
-                     comparison.op, Cast(Column(analysis, before->occurrence, before->next_column, i), value_type, comparison.value_input));
+                     comparison.op, Cast(Operand(analysis, before->next_value, i), value_type, comparison.value_input));
   }
   const core::LineageStep* last = &steps[step_count - 1];
-  const char* key = Cast(Column(analysis, last->occurrence, last->next_column, step_count), ColumnType(analysis, last->occurrence, last->next_column, nullptr), key_type);
+  const char* key = Cast(Operand(analysis, last->next_value, step_count), ValueType(analysis, last->next_value, nullptr), key_type);
   return psprintf("SELECT DISTINCT %s FROM %s WHERE %s", key, from.data, where.data);
 }
 

@@ -5,9 +5,9 @@ namespace tviews::lineage {
 
 namespace {
 
-Target* NewTarget(int occurrence) {
+Target* NewTarget(Analysis* analysis, int occurrence) {
   Target* target = static_cast<Target*>(palloc(sizeof(Target)));
-  *target = {occurrence, 1, nullptr, InvalidOid};
+  *target = {occurrence, ColumnValue(analysis, occurrence, 1), nullptr, InvalidOid};
   return target;
 }
 
@@ -148,7 +148,7 @@ Target* Merge(Analysis* analysis, const Level* level, List* arms, Oid type, Oid 
     occurrence->nullable = true;
     occurrence->position = position;
   }
-  Target* own = NewTarget(number);
+  Target* own = NewTarget(analysis, number);
   if (is_new && !level->inert) {
     const Equality equality = OwnEquality(type, collation);
     for (const Target* source = sources; source != nullptr; source = source->next) {

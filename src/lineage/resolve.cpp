@@ -5,9 +5,9 @@ namespace tviews::lineage {
 
 namespace {
 
-Target* NewTarget(int occurrence, AttrNumber column) {
+Target* NewTarget(Analysis* analysis, int occurrence, AttrNumber column) {
   Target* target = static_cast<Target*>(palloc(sizeof(Target)));
-  *target = {occurrence, column, nullptr, InvalidOid};
+  *target = {occurrence, ColumnValue(analysis, occurrence, column), nullptr, InvalidOid};
   return target;
 }
 
@@ -211,7 +211,7 @@ Target* ResolveVar(Analysis* analysis, Level* level, const Var* var, Resolve mod
   const Item* item = &at->items[var->varno];
   switch (item->kind) {
     case ItemKind::kRelation:
-      return var->varattno > 0 ? NewTarget(item->occurrence, var->varattno) : nullptr;
+      return var->varattno > 0 ? NewTarget(analysis, item->occurrence, var->varattno) : nullptr;
     case ItemKind::kJoin:
       return ResolveJoinColumn(analysis, at, var, mode);
     case ItemKind::kLevel:

@@ -11,9 +11,9 @@ namespace {
 constexpr uint32_t kInt = 1;   // an equality class
 constexpr uint32_t kText = 2;  // and another
 
-LineageEdge Edge(int32_t far, int16_t far_column, int32_t near, int16_t near_column, int32_t tag, uint32_t equality_class = kInt,
+LineageEdge Edge(int32_t far, int32_t far_value, int32_t near, int32_t near_value, int32_t tag, uint32_t equality_class = kInt,
                  int8_t access = 2) {
-  return {far, far_column, near, near_column, equality_class, access, 0, 0, tag};
+  return {far, far_value, near, near_value, equality_class, access, 0, 0, tag};
 }
 
 LineageEdge Barring(LineageEdge edge, int32_t from, int32_t to) {
@@ -43,12 +43,12 @@ class Paths {
       return "none";
     }
     EXPECT_EQ(path.kind == PathKind::kKey, path.step_count == 0);
-    std::string text = std::to_string(path.capture_column);
+    std::string text = std::to_string(path.capture_value);
     for (int32_t i = 0; i < path.step_count; ++i) {
       EXPECT_LT(path.first_step + i, result_.step_count);
       const LineageStep& step = result_.steps[path.first_step + i];
-      text += " -> " + std::to_string(step.occurrence) + "(" + std::to_string(step.match_column) + "," +
-              std::to_string(step.next_column) + ")#" + std::to_string(step.edge_tag);
+      text += " -> " + std::to_string(step.occurrence) + "(" + std::to_string(step.match_value) + "," +
+              std::to_string(step.next_value) + ")#" + std::to_string(step.edge_tag);
     }
     return text;
   }
@@ -168,6 +168,8 @@ TEST(Lineage, TwoRootsKeepTheirOwnKeys) {
   EXPECT_EQ(paths.Show(1), "2");
   EXPECT_EQ(paths.Show(2), "5 -> 0(6,1)#3");
   EXPECT_EQ(paths.Show(3), "5 -> 1(6,2)#4");
+  EXPECT_EQ(paths[2].root, 0);
+  EXPECT_EQ(paths[3].root, 1) << "a path says which root it leads to";
 }
 
 TEST(Lineage, TheFirstOfTwoRootsOnOneOccurrenceCounts) {
@@ -227,8 +229,8 @@ TEST(Lineage, RandomGraphsGiveTreesOfRealEdges) {
     const auto count = static_cast<int32_t>(1 + random.Below(12));
     std::vector<LineageEdge> edges;
     for (size_t i = 0; i < 3u * static_cast<size_t>(count); ++i) {
-      edges.push_back({static_cast<int32_t>(random.Below(count)), static_cast<int16_t>(1 + random.Below(4)),
-                       static_cast<int32_t>(random.Below(count)), static_cast<int16_t>(1 + random.Below(4)),
+      edges.push_back({static_cast<int32_t>(random.Below(count)), static_cast<int32_t>(1 + random.Below(4)),
+                       static_cast<int32_t>(random.Below(count)), static_cast<int32_t>(1 + random.Below(4)),
                        static_cast<uint32_t>(random.Below(3)), static_cast<int8_t>(random.Below(3)), 0, 0,
                        static_cast<int32_t>(i)});
     }
@@ -250,8 +252,8 @@ TEST(Lineage, RandomGraphsGiveTreesOfRealEdges) {
         const LineageStep& step = result.steps[path.first_step + s];
         const LineageEdge& edge = edges[step.edge_tag];
         ASSERT_EQ(step.occurrence, edge.near);
-        ASSERT_EQ(step.match_column, edge.near_column);
-        ASSERT_EQ(step.next_column, result.paths[step.occurrence].capture_column);
+        ASSERT_EQ(step.match_value, edge.near_value);
+        ASSERT_EQ(step.next_value, result.paths[step.occurrence].capture_value);
         const OccurrencePath& rest = result.paths[step.occurrence];
         ASSERT_EQ(rest.step_count, path.step_count - s - 1);
         for (int32_t r = 0; r < rest.step_count; ++r) {
