@@ -1,22 +1,21 @@
 // Which form to recompute with: the planner's estimate with the real keys, corrected by measured time.
 #include "refresh/choice.h"
 
-#include <cmath>
-
 namespace tviews::refresh {
 
 namespace {
 
 constexpr int64 kKeepChoice = INT64CONST(60) * USECS_PER_SEC;  // tables grow without telling
-constexpr double kSurprise = 3.0;                              // slower than estimated by this: look at the other form
-constexpr double kWorthBothering = 2000.0;                     // microseconds
+// The planner takes index probes for cold reads: the other form is tried once unless it is held for this much dearer.
+constexpr double kWorthATry = 8.0;
+constexpr int kTries = 2;
+constexpr double kHopeless = 4.0;  // once measured to be slower by this, it is not tried again
 
 HTAB* choices;
-double us_per_cost = 1.0;  // this machine's time for one unit of cost, over all statements
-int samples;               // of it; the first ones count more
 
 int At(Form form) { return form == Form::kSet ? 0 : 1; }
 Form Other(Form form) { return form == Form::kSet ? Form::kEach : Form::kSet; }
+Form Faster(const Choice* choice) { return choice->us_per_key[0] <= choice->us_per_key[1] ? Form::kSet : Form::kEach; }
 
 }  // namespace
 
@@ -47,15 +46,14 @@ void SetCosts(Choice* choice, double set_cost, double each_cost, TimestampTz now
     // What was measured on a very different plan says nothing.
     if (choice->cost[i] > 0 && (costs[i] > 2 * choice->cost[i] || costs[i] < 0.5 * choice->cost[i])) {
       choice->us_per_key[i] = 0;
-      choice->explored = false;
+      choice->runs[i] = 0;
     }
     choice->cost[i] = costs[i];
   }
   choice->chosen_at = now;
   choice->form = set_cost <= each_cost ? Form::kSet : Form::kEach;
-  const double* time = choice->us_per_key;
-  if (time[0] > 0 && time[1] > 0) {
-    choice->form = time[0] <= time[1] ? Form::kSet : Form::kEach;
+  if (choice->runs[0] > 0 && choice->runs[1] > 0) {
+    choice->form = Faster(choice);
   }
 }
 
@@ -63,17 +61,14 @@ void Measured(Choice* choice, Form form, size_t keys, double microseconds) {
   const int at = At(form), other = At(Other(form));
   const double per_key = microseconds / (keys > 0 ? keys : 1);
   double* time = choice->us_per_key;
-  time[at] = time[at] > 0 ? 0.8 * time[at] + 0.2 * per_key : per_key;
-  const double expected = us_per_cost * choice->cost[at];
-  if (choice->cost[at] > 0 && microseconds > 0) {
-    samples = Min(samples + 1, 50);
-    us_per_cost = std::exp(std::log(us_per_cost) + (std::log(microseconds / choice->cost[at]) - std::log(us_per_cost)) / samples);
+  // The first run may have met cold caches.
+  time[at] = choice->runs[at] == 0 ? per_key : choice->runs[at] < kTries ? Min(time[at], per_key) : 0.8 * time[at] + 0.2 * per_key;
+  choice->runs[at] = Min(choice->runs[at] + 1, kTries);
+  if (choice->runs[other] > 0) {
+    choice->form = Faster(choice);
   }
-  if (time[other] > 0) {
-    choice->form = time[0] <= time[1] ? Form::kSet : Form::kEach;
-  } else if (!choice->explored && microseconds > kWorthBothering && microseconds > kSurprise * expected &&
-             us_per_cost * choice->cost[other] < microseconds) {
-    choice->explored = true;
+  const bool hopeless = choice->runs[other] > 0 ? time[other] > kHopeless * time[at] : choice->cost[other] > kWorthATry * choice->cost[at];
+  if (choice->runs[other] < kTries && !hopeless) {
     choice->form = Other(form);
   }
 }

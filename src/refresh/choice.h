@@ -11,9 +11,9 @@ struct Choice {
   uint32 size_class;
   Form form;              // kSet or kEach
   double cost[2];         // of kSet and kEach, by the planner
-  double us_per_key[2];   // measured, exponential average; 0: not measured
+  double us_per_key[2];   // measured: the least of the first runs, then an exponential average
+  int runs[2];            // measured ones, counted up to the first few
   TimestampTz chosen_at;  // 0: not chosen yet
-  bool explored;          // the form that looked worse has been tried
 };
 
 // The entry of (tview, class of `keys`); made when it is not there.  Valid until ForgetChoices.
