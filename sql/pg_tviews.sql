@@ -33,7 +33,8 @@ CREATE TABLE pg_tview_capture_point (
   relation oid NOT NULL,
   columns  text[] NOT NULL,
   fans_out boolean NOT NULL,              -- leads to keys by queries: apart, for its used columns are few and each value may reach many keys
-  UNIQUE (relation, columns, fans_out));
+  paths    text[],                        -- NULL, or per column: captured is column #>> path instead; '' for the column itself
+  CONSTRAINT pg_tview_capture_point_key UNIQUE NULLS NOT DISTINCT (relation, columns, fans_out, paths));
 COMMENT ON TABLE pg_tview_capture_point IS 'pg_tviews: the column lists whose OLD and NEW values are captured';
 
 CREATE TABLE pg_tview_mapping (
@@ -134,7 +135,9 @@ CREATE FUNCTION pg_tviews_resolve(tview text) RETURNS regclass LANGUAGE c STRICT
 COMMENT ON FUNCTION pg_tviews_resolve(text) IS 'the table of a TVIEW, from ''post'', ''tv_post'', ''app.tv_post'' or a quoted form';
 
 CREATE VIEW pg_tviews_lineage AS
-  SELECT m.tview::regclass AS tview, p.relation::regclass AS base_table, p.columns AS capture_columns,
+  SELECT m.tview::regclass AS tview, p.relation::regclass AS base_table,
+         ARRAY(SELECT CASE WHEN path <> '' THEN pg_catalog.format('%I #>> %L', name, path) ELSE name END
+               FROM ROWS FROM (pg_catalog.unnest(p.columns), pg_catalog.unnest(p.paths)) WITH ORDINALITY c(name, path, i) ORDER BY i) AS capture_columns,
          CASE m.kind WHEN 'k' THEN 'key' WHEN 'm' THEN 'mapped' WHEN 'p' THEN 'partition' WHEN 'f' THEN 'full' WHEN 's' THEN 'self' END AS kind,
          m.query AS mapping_query, m.used AS used_columns, m.point, m.ordinal
   FROM pg_tview_mapping m JOIN pg_tview_capture_point p USING (point)

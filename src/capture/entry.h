@@ -7,13 +7,20 @@
 
 namespace tviews::capture {
 
+// Captured is the text at this path of a jsonb column.
+struct JsonPath {
+  Datum* steps;  // null: none, the column itself is captured
+  int count;
+};
+
 struct Point {
   core::PointId id;
   Oid relation;  // whose point it is: the relation itself or an ancestor
   bool nulls;    // values with NULLs are captured too
   int column_count;
   AttrNumber* columns;  // of the changed relation
-  pg::KeyType* types;
+  pg::KeyType* types;   // of what is captured
+  JsonPath* paths;      // parallel; null: none of the columns has one
   int used_count;  // -1: every column matters
   AttrNumber* used;
 };

@@ -44,6 +44,11 @@ void PutUsed(StringInfo out, const Bitmapset* used) {
   }
 }
 
+void PutText(StringInfo out, const char* text) {
+  PutInt(out, static_cast<int32>(strlen(text)));
+  appendBinaryStringInfo(out, text, static_cast<int>(strlen(text)));
+}
+
 struct Reader {
   core::ByteSpan bytes;
   size_t offset;
@@ -71,6 +76,38 @@ int GetCount(Reader* reader) {
   return count;
 }
 
+// Null for an empty one.
+char* GetText(Reader* reader) {
+  const int32 length = GetInt(reader);
+  if (length < 0 || static_cast<size_t>(length) > reader->bytes.size - reader->offset) {
+    reader->failed = true;
+  }
+  if (reader->failed || length == 0) {
+    return nullptr;
+  }
+  char* text = pnstrdup(reinterpret_cast<const char*>(reader->bytes.data) + reader->offset, length);
+  reader->offset += length;
+  return text;
+}
+
+// A json path from its literal; it applies to jsonb only.
+void ReadJsonPath(Reader* reader, Oid column_type, Point* point, int column) {
+  char* literal = GetText(reader);
+  if (literal == nullptr) {
+    return;
+  }
+  if (getBaseType(column_type) != JSONBOID) {
+    reader->failed = true;
+    return;
+  }
+  if (point->paths == nullptr) {
+    point->paths = static_cast<JsonPath*>(palloc0(sizeof(JsonPath) * point->column_count));
+  }
+  ArrayType* steps = DatumGetArrayTypeP(OidInputFunctionCall(F_ARRAY_IN, literal, TEXTOID, -1));
+  deconstruct_array(steps, TEXTOID, -1, false, TYPALIGN_INT, &point->paths[column].steps, nullptr, &point->paths[column].count);
+  point->types[column] = pg::LookupKeyType(TEXTOID, -1, DEFAULT_COLLATION_OID);
+}
+
 // A column of the relation that still exists.
 AttrNumber GetColumn(Reader* reader, TupleDesc columns, Entry* entry) {
   const int32 column = GetInt(reader);
@@ -94,6 +131,7 @@ void ReadPoint(Reader* reader, TupleDesc columns, Entry* entry, Point* point) {
     const FormData_pg_attribute* attribute = TupleDescAttr(columns, point->columns[i] - 1);
     point->types[i] = {attribute->atttypid, attribute->atttypmod, attribute->attcollation,
                        attribute->attlen,   attribute->attbyval,  attribute->attalign};
+    ReadJsonPath(reader, attribute->atttypid, point, i);
   }
   point->used_count = GetInt(reader);
   if (point->used_count < 0) {
@@ -130,6 +168,7 @@ void WriteEntry(StringInfo out, Relation relation) {
     PutInt(out, point.column_count);
     for (int column = 0; column < point.column_count; ++column) {
       PutInt(out, point.columns[column]);
+      PutText(out, point.json_paths == nullptr ? "" : point.json_paths[column]);
     }
     PutUsed(out, point.used);
   }

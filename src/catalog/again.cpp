@@ -104,7 +104,7 @@ bool DeriveAgain(Oid table, bool names_only) {
     }
   }
   const List* relations = LockRelationsRead(row.view, InvalidOid, names_only ? ShareUpdateExclusiveLock : ShareRowExclusiveLock);
-  lineage::Request request = {row.view, row.key_count, key_columns, row.unkeyed_full};
+  lineage::Request request = {row.view, row.key_count, key_columns, row.unkeyed_full, false, table};
   const lineage::Lineage lineage = lineage::DeriveLineage(request);
   LockRelationOid(table, ShareRowExclusiveLock);  // before the object, as everybody
   LockTview(table);

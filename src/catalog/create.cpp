@@ -297,9 +297,9 @@ Oid CreateTview(const NewTview& definition, uint64* rows) {
   ReadColumns(&building);
   ChooseKey(&building);
   const List* relations = LockRelationsRead(building.view, GetUserId(), ShareRowExclusiveLock);
-  lineage::Request request = {building.view, building.key_count, building.key_columns, definition.options.unkeyed_full};
-  const lineage::Lineage lineage = lineage::DeriveLineage(request);
   MakeTable(&building);
+  lineage::Request request = {building.view, building.key_count, building.key_columns, definition.options.unkeyed_full, false, building.table};
+  const lineage::Lineage lineage = lineage::DeriveLineage(request);
   FillAndIndex(&building);
   LockTview(building.table);
   const bool filled = definition.with_data && !definition.options.background;

@@ -207,6 +207,11 @@ void LoadPointRows(Graph* graph, Snapshot snapshot) {
     point->column_count = count;
     point->columns = columns;
     point->types = ColumnTypes(relation, columns, count);
+    int path_count;
+    point->json_paths = ArrayTexts(ArrayColumn(scan, point_column::kPaths), &path_count);
+    for (int i = 0; i < path_count && i < count; ++i) {
+      point->types[i] = CapturedType(point->types[i], point->json_paths[i]);
+    }
   }
   CloseRows(&scan);
   graph->points = reinterpret_cast<CapturePoint*>(array.items);

@@ -41,7 +41,8 @@ struct CapturePoint {
   Oid relation;
   int column_count;
   AttrNumber* columns;
-  pg::KeyType* types;
+  char** json_paths;    // null, or per column "" or a text[] literal: captured is `column #>> path`
+  pg::KeyType* types;   // of what is captured
   Bitmapset* used;  // attribute numbers (no offset: user columns only); null: all of them
   bool nulls;       // a kPartition or kFull mapping starts here: values with NULLs are captured too
 };
@@ -50,7 +51,7 @@ struct Mapping {
   core::PointId point;
   int tview;  // index into Graph::tviews
   MappingKind kind;
-  const char* query;  // with $1 .. $n arrays of the point's column types; gives the key columns; null unless kMapped, kPartition
+  const char* query;  // see lineage::Path; null unless kMapped, kPartition
 };
 
 struct Reads {
@@ -67,6 +68,9 @@ struct Graph {
   Mapping* mappings;
   Reads* reads;
 };
+
+// The type of a captured value of a column of type `column` at json path `json_path` (null or "": none).
+pg::KeyType CapturedType(const pg::KeyType& column, const char* json_path);
 
 // Reads the graph as `snapshot` sees it, into the current memory context.  A TVIEW whose table or view is gone is left out.
 Graph* LoadGraph(Snapshot snapshot);

@@ -44,6 +44,10 @@ bool LoadUsed(Relation relation, CapturePoint* point) {
 
 }  // namespace
 
+pg::KeyType CapturedType(const pg::KeyType& column, const char* json_path) {
+  return json_path == nullptr || json_path[0] == '\0' ? column : pg::LookupKeyType(TEXTOID, -1, DEFAULT_COLLATION_OID);
+}
+
 CapturePoint* LoadPoints(Relation relation, int* count) {
   int room = 8;
   CapturePoint* points = static_cast<CapturePoint*>(palloc(room * sizeof(CapturePoint)));
@@ -60,6 +64,8 @@ CapturePoint* LoadPoints(Relation relation, int* count) {
       point.id = static_cast<core::PointId>(IntColumn(scan, point_column::kPoint));
       point.relation = lfirst_oid(cell);
       char** names = ArrayTexts(ArrayColumn(scan, point_column::kColumns), &point.column_count);
+      int path_count;
+      point.json_paths = ArrayTexts(ArrayColumn(scan, point_column::kPaths), &path_count);
       point.columns = static_cast<AttrNumber*>(palloc(sizeof(AttrNumber) * (point.column_count + 1)));
       point.types = static_cast<pg::KeyType*>(palloc0(sizeof(pg::KeyType) * (point.column_count + 1)));
       bool complete = true;
@@ -68,7 +74,8 @@ CapturePoint* LoadPoints(Relation relation, int* count) {
         complete = point.columns[i] > 0;
         if (complete) {
           const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), point.columns[i] - 1);
-          point.types[i] = pg::LookupKeyType(attribute->atttypid, attribute->atttypmod, attribute->attcollation);
+          point.types[i] = CapturedType(pg::LookupKeyType(attribute->atttypid, attribute->atttypmod, attribute->attcollation),
+                                        i < path_count ? point.json_paths[i] : nullptr);
         }
       }
       if (!complete || !LoadUsed(relation, &point)) {

@@ -55,11 +55,11 @@ ArrayType* UsedNames(Oid relation, const Bitmapset* used) {
 }
 
 // Finds or makes a capture point.
-int32 PointFor(Oid relation, ArrayType* columns, bool fans_out) {
+int32 PointFor(Oid relation, ArrayType* columns, ArrayType* paths, bool fans_out) {
   const uint64 rows = RunSql(
-      "INSERT INTO %s.pg_tview_capture_point (relation, columns, fans_out) VALUES ($1, $2, $3) "
-      "ON CONFLICT (relation, columns, fans_out) DO UPDATE SET relation = EXCLUDED.relation RETURNING point",
-      {OidArgument(relation), ArrayArgument(columns), BoolArgument(fans_out)});
+      "INSERT INTO %s.pg_tview_capture_point (relation, columns, fans_out, paths) VALUES ($1, $2, $3, $4) "
+      "ON CONFLICT (relation, columns, fans_out, paths) DO UPDATE SET relation = EXCLUDED.relation RETURNING point",
+      {OidArgument(relation), ArrayArgument(columns), BoolArgument(fans_out), ArrayArgument(paths)});
   bool is_null;
   if (rows != 1) {
     elog(ERROR, "capture point was not made");
@@ -67,9 +67,23 @@ int32 PointFor(Oid relation, ArrayType* columns, bool fans_out) {
   return DatumGetInt32(ResultDatum(0, 1, &is_null));
 }
 
-void AddMapping(Oid table, int ordinal, Oid relation, ArrayType* columns, MappingKind kind, const char* query, ArrayType* used, bool nulls) {
+// The json paths of a path's columns, '' for none; null when no column has one.
+ArrayType* JsonPaths(const lineage::Path& path) {
+  if (path.json_paths == nullptr) {
+    return nullptr;
+  }
+  const char** texts = static_cast<const char**>(palloc(sizeof(char*) * (path.column_count + 1)));
+  bool any = false;
+  for (int i = 0; i < path.column_count; ++i) {
+    any = any || path.json_paths[i] != nullptr;
+    texts[i] = path.json_paths[i] == nullptr ? "" : path.json_paths[i];
+  }
+  return any ? TextArray(texts, path.column_count) : nullptr;
+}
+
+void AddMapping(Oid table, int ordinal, Oid relation, ArrayType* columns, ArrayType* paths, MappingKind kind, const char* query, ArrayType* used, bool nulls) {
   const bool fans_out = kind == MappingKind::kMapped || kind == MappingKind::kPartition;
-  const int32 point = PointFor(relation, columns, fans_out);
+  const int32 point = PointFor(relation, columns, paths, fans_out);
   RunSql("INSERT INTO %s.pg_tview_mapping (point, tview, ordinal, kind, query, used, nulls) VALUES ($1, $2, $3, $4, $5, $6, $7)",
          {IntArgument(point), OidArgument(table), IntArgument(ordinal), CharArgument(static_cast<char>(kind)), TextArgument(query), ArrayArgument(used),
           BoolArgument(nulls)});
@@ -150,9 +164,9 @@ void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const*
     for (int c = 0; c < path.column_count; ++c) {
       names[c] = get_attname(path.relation, path.columns[c], false);
     }
-    AddMapping(table, i, path.relation, TextArray(names, path.column_count), path.kind, path.query, UsedNames(path.relation, path.used), path.nulls);
+    AddMapping(table, i, path.relation, TextArray(names, path.column_count), JsonPaths(path), path.kind, path.query, UsedNames(path.relation, path.used), path.nulls);
   }
-  AddMapping(table, lineage.path_count, table, TextArray(key, key_count), MappingKind::kSelf, nullptr, owned_columns, false);
+  AddMapping(table, lineage.path_count, table, TextArray(key, key_count), nullptr, MappingKind::kSelf, nullptr, owned_columns, false);
   LeaveSql(context);
   CommandCounterIncrement();
   ListCell* cell;

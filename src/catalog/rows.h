@@ -40,7 +40,7 @@ namespace relation_column {
 enum { kTview = 1, kRelation, kIsTview };
 }
 namespace point_column {
-enum { kPoint = 1, kRelation, kColumns };
+enum { kPoint = 1, kRelation, kColumns, kFansOut, kPaths };
 }
 namespace mapping_column {
 enum { kPoint = 1, kTview, kOrdinal, kKind, kQuery, kUsed, kNulls };
@@ -49,7 +49,7 @@ enum { kPoint = 1, kTview, kOrdinal, kKind, kQuery, kUsed, kNulls };
 inline constexpr const char* kTviewIndex = "pg_tview_catalog_pkey";
 inline constexpr const char* kRelationByTview = "pg_tview_relation_pkey";
 inline constexpr const char* kRelationByRelation = "pg_tview_relation_relation_idx";
-inline constexpr const char* kPointByRelation = "pg_tview_capture_point_relation_columns_fans_out_key";
+inline constexpr const char* kPointByRelation = "pg_tview_capture_point_key";
 inline constexpr const char* kMappingByPoint = "pg_tview_mapping_pkey";
 
 // The relation and its partition or inheritance ancestors, nearest first.

@@ -112,7 +112,8 @@ bool IsSamePath(const Path* a, const Path* b) {
     return false;
   }
   for (int i = 0; i < a->column_count; ++i) {
-    if (a->columns[i] != b->columns[i]) {
+    const char *left = a->json_paths == nullptr ? nullptr : a->json_paths[i], *right = b->json_paths == nullptr ? nullptr : b->json_paths[i];
+    if (a->columns[i] != b->columns[i] || (left == nullptr) != (right == nullptr) || (left != nullptr && strcmp(left, right) != 0)) {
       return false;
     }
   }

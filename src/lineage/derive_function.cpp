@@ -24,12 +24,15 @@ const char* KindName(catalog::MappingKind kind) {
 
 Datum TextArray(Datum* texts, int count) { return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT)); }
 
-Datum ColumnNames(Oid relation, const AttrNumber* columns, int count) {
-  Datum* names = static_cast<Datum*>(palloc(Max(count, 1) * sizeof(Datum)));
-  for (int i = 0; i < count; ++i) {
-    names[i] = CStringGetTextDatum(get_attname(relation, columns[i], false));
+// What a path captures: names of columns, or "column #>> path".
+Datum CaptureColumns(const Path* path) {
+  Datum* names = static_cast<Datum*>(palloc(Max(path->column_count, 1) * sizeof(Datum)));
+  for (int i = 0; i < path->column_count; ++i) {
+    const char* name = get_attname(path->relation, path->columns[i], false);
+    const char* json_path = path->json_paths == nullptr ? nullptr : path->json_paths[i];
+    names[i] = CStringGetTextDatum(json_path == nullptr ? name : psprintf("%s #>> %s", quote_identifier(name), quote_literal_cstr(json_path)));
   }
-  return TextArray(names, count);
+  return TextArray(names, path->column_count);
 }
 
 Datum UsedNames(Oid relation, const Bitmapset* used) {
@@ -90,7 +93,7 @@ Datum pg_tviews_derive(PG_FUNCTION_ARGS) {
     Datum values[6] = {};
     bool nulls[6] = {};
     values[0] = ObjectIdGetDatum(path->relation);
-    values[1] = ColumnNames(path->relation, path->columns, path->column_count);
+    values[1] = CaptureColumns(path);
     values[2] = CStringGetTextDatum(KindName(path->kind));
     nulls[3] = path->used == nullptr;
     values[3] = nulls[3] ? static_cast<Datum>(0) : UsedNames(path->relation, path->used);

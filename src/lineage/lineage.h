@@ -17,8 +17,11 @@ struct Path {
   Oid relation;
   int column_count;  // 0 for kFull
   AttrNumber* columns;
+  const char* const* json_paths;  // null, or per column null or a text[] literal: captured is `column #>> path`, a text
   catalog::MappingKind kind;
-  const char* query;  // kMapped, kPartition: $1 .. $n are arrays of the columns' types; returns the key columns
+  // kMapped, kPartition: $1 .. $n are arrays of the columns' base types, text[] for json paths and for types without an array
+  // type; returns the key columns, with their types, in any number of rows; those with a NULL are ignored.
+  const char* query;
   Bitmapset* used;    // columns of this occurrence whose change matters (the captured ones included); null: all of them
   bool nulls;         // captured NULLs matter: they lead to rows whose key is NULL
   const char* reason; // kFull: why there is no path
@@ -29,6 +32,7 @@ struct Lineage {
   Relation* relations;
   int path_count;
   Path* paths;
+  bool reads_clock;  // now() and friends were met
 };
 
 struct Request {
@@ -36,6 +40,8 @@ struct Request {
   int key_count;
   AttrNumber* key_columns;  // in the view
   bool unkeyed_full;        // accept kFull instead of refusing
+  bool clock_allowed;       // accept now() and friends: the TVIEW is refreshed on a timer too
+  Oid table;                // the tv_ table, which mapping queries may read too; InvalidOid in a dry run
 };
 
 // Derives the lineage of a view into the current memory context.  Ereports feature_not_supported (0A000) with the table and the
