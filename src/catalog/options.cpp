@@ -61,8 +61,15 @@ void ParseKey(const JsonbValue& value, Options* options) {
     options->key[i] = Text(*element, "key", "the name of a column, or an array of them");
   }
   options->key_count = count;
-  if (count != 1) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the key of a TVIEW must be one column"), errhint("Use a single column that is unique in the query.")));
+  if (count == 0 || count > INDEX_MAX_KEYS) {
+    Bad("key", psprintf("between one and %d columns", INDEX_MAX_KEYS));
+  }
+  for (int i = 0; i < count; ++i) {
+    for (int j = 0; j < i; ++j) {
+      if (strcmp(options->key[i], options->key[j]) == 0) {
+        ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN), errmsg("column \"%s\" appears twice in the key of the TVIEW", options->key[i])));
+      }
+    }
   }
 }
 

@@ -14,7 +14,7 @@ namespace {
 void SplitTviewName(const char* text, const char** schema, const char** name) {
   List* parts;
   if (!SplitIdentifierString(pstrdup(text), '.', &parts) || parts == NIL || list_length(parts) > 2) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("invalid TVIEW name \"%s\"", text), errhint("Write tv_post, app.tv_post or a quoted form.")));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("invalid TVIEW name \"%s\"", text), errhint("Write tv_post or app.tv_post, and a name with spaces or other special characters in double quotes: 'app.\"tv_my post\"'.")));
   }
   *schema = list_length(parts) == 2 ? static_cast<const char*>(linitial(parts)) : nullptr;
   *name = static_cast<const char*>(llast(parts));

@@ -124,6 +124,11 @@ SELECT pg_tviews_create('post', 'SELECT pk_post FROM tb_post', '{"fillfactor": 5
 SELECT pg_tviews_create('post', 'SELECT pk_post FROM tb_post', '{"on_unkeyed": "maybe"}');
 SELECT pg_tviews_create('post', 'SELECT pk_post FROM tb_post', '{"settings": {"TimeZone": "Nowhere"}}');
 SELECT pg_tviews_create('post', 'SELECT pk_post FROM tb_post', '{"key": "nix"}');
+SELECT pg_tviews_create('post', 'SELECT pk_post, title AS "T 1" FROM tb_post', '{"key": ["pk_post", "nix"]}');
+SELECT pg_tviews_create('post', 'SELECT pk_post FROM tb_post', '{"key": ["pk_post", "pk_post"]}');
+SELECT pg_tviews_create('post', 'SELECT pk_post FROM tb_post', '{"key": []}');
+SELECT pg_tviews_create('post', 'SELECT pk_post FROM tb_post', '{"key": [1]}');
+SELECT pg_tviews_create('my post', 'SELECT pk_post FROM tb_post');
 SELECT pg_tviews_create('post', 'SELECT title FROM tb_post');
 SELECT pg_tviews_create('post', 'SELECT 1; SELECT 2');
 SELECT pg_tviews_create('post', 'DELETE FROM tb_post');

@@ -1,0 +1,123 @@
+// The first parts of making a TVIEW: session, view, columns, key.
+#include "catalog/building.h"
+
+#include "catalog/internal_sql.h"
+#include "catalog/register.h"
+#include "pg/extension.h"
+#include "shmem/segment.h"
+
+namespace tviews::catalog {
+
+void CheckSession() {
+  shmem::RequireAttached();
+  pg::TableOid(pg::Table::kTview);
+  if (IsolationUsesXactSnapshot()) {
+    ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("cannot create a TVIEW in a %s transaction", XactIsoLevel == XACT_SERIALIZABLE ? "SERIALIZABLE" : "REPEATABLE READ"),
+                    errdetail("Its first rows would miss changes that were committed after the transaction's snapshot."),
+                    errhint("Use READ COMMITTED.")));
+  }
+}
+
+namespace {
+
+void CreateView(Building* building) {
+  const NewTview& definition = *building->definition;
+  const char* name = psprintf("v_%s", building->entity);
+  const Oid schema = get_namespace_oid(building->schema, false);
+  if (OidIsValid(get_relname_relid(name, schema))) {
+    ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE), errmsg("relation \"%s\" already exists", name),
+                    errdetail("The query of TVIEW \"%s\" is kept in a view of that name.", definition.name),
+                    errhint("To use the existing view, give the query as SELECT * FROM %s.", quote_qualified_identifier(building->schema, name))));
+  }
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfo(&sql, "CREATE VIEW %s", quote_qualified_identifier(building->schema, name));
+  if (definition.column_names != NIL) {
+    ListCell* cell;
+    foreach (cell, definition.column_names) {
+      appendStringInfo(&sql, "%s%s", foreach_current_index(cell) == 0 ? " (" : ", ", quote_identifier(strVal(lfirst(cell))));
+    }
+    appendStringInfoChar(&sql, ')');
+  }
+  appendStringInfo(&sql, " AS %s", definition.query);
+  const SqlContext context = EnterSql(GetUserId());
+  RunUtility(sql.data);
+  RunUtility(psprintf("COMMENT ON VIEW %s IS %s", quote_qualified_identifier(building->schema, name),
+                      quote_literal_cstr(psprintf("definition of TVIEW %s, made by pg_tviews", definition.name))));
+  LeaveSql(context);
+  building->view = get_relname_relid(name, schema);
+}
+
+void ReadColumns(Building* building) {
+  Relation view = relation_open(building->view, AccessShareLock);
+  const TupleDesc columns = RelationGetDescr(view);
+  building->column_count = columns->natts;
+  building->columns = static_cast<const char**>(palloc(sizeof(char*) * (columns->natts + 1)));
+  for (int i = 0; i < columns->natts; ++i) {
+    building->columns[i] = pstrdup(NameStr(TupleDescAttr(columns, i)->attname));
+  }
+  relation_close(view, NoLock);
+  building->qualified_view = quote_qualified_identifier(get_namespace_name(get_rel_namespace(building->view)), get_rel_name(building->view));
+}
+
+// "a, b, c": what the query has.
+const char* ColumnNames(const Building& building) {
+  StringInfoData list;
+  initStringInfo(&list);
+  for (int i = 0; i < building.column_count; ++i) {
+    appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", building.columns[i]);
+  }
+  return list.data;
+}
+
+}  // namespace
+
+void MakeView(Building* building) {
+  building->view = building->definition->view;
+  if (!OidIsValid(building->view)) {
+    CreateView(building);
+    building->owns_view = true;
+  }
+  ReadColumns(building);
+}
+
+void ChooseKey(Building* building) {
+  const Options& options = building->definition->options;
+  if (options.key != nullptr) {
+    building->key = options.key;
+    building->key_count = options.key_count;
+  } else {
+    const char* primary = psprintf("pk_%s", building->entity);
+    building->key_count = 1;
+    building->key = static_cast<const char**>(palloc(sizeof(char*)));
+    building->key[0] = get_attnum(building->view, primary) > 0 ? primary : "id";
+  }
+  building->key_columns = static_cast<AttrNumber*>(palloc(sizeof(AttrNumber) * building->key_count));
+  for (int i = 0; i < building->key_count; ++i) {
+    building->key_columns[i] = get_attnum(building->view, building->key[i]);
+    if (building->key_columns[i] > 0) {
+      continue;
+    }
+    if (options.key != nullptr) {
+      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("key column \"%s\" is not in the query of TVIEW \"%s\"", building->key[i], building->definition->name),
+                      errdetail("Its columns are %s.", ColumnNames(*building)), errhint("Select it, or name another column in the option \"key\".")));
+    }
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query of TVIEW \"%s\" has no key column", building->definition->name),
+                    errdetail("Its columns are %s.", ColumnNames(*building)),
+                    errhint("Select a unique column as \"pk_%s\" or \"id\", or name one with the option \"key\".", building->entity)));
+  }
+}
+
+void AuditMade(const char* operation, const Building& building) {
+  StringInfoData details;
+  initStringInfo(&details);
+  appendStringInfoString(&details, "{\"table\": ");
+  escape_json(&details, building.qualified);
+  appendStringInfoString(&details, ", \"view\": ");
+  escape_json(&details, building.qualified_view);
+  appendStringInfo(&details, ", \"rows\": " UINT64_FORMAT ", \"options\": %s}", building.rows,
+                   JsonbToCString(nullptr, &DatumGetJsonbP(building.definition->options.json)->root, -1));
+  Audit(operation, building.entity, details.data);
+}
+
+}  // namespace tviews::catalog

@@ -1,0 +1,48 @@
+// A TVIEW while it is made: what creation, adoption and their parts hand on to each other.
+#pragma once
+
+#include "catalog/registration.h"
+#include "pg/pg.h"
+
+namespace tviews::catalog {
+
+struct Building {
+  const NewTview* definition;
+  const char* schema;
+  const char* entity;
+  const char* qualified;  // quoted name of the table
+  Oid view;
+  bool owns_view;
+  const char* qualified_view;
+  int column_count;
+  const char** columns;  // of the view
+  int key_count;
+  const char** key;
+  AttrNumber* key_columns;  // in the view
+  Oid table;
+  uint64 rows;
+  const char* unique;  // the columns whose unique index is being made; for the error
+};
+
+// The session can create TVIEWs.  Ereports 25001 in REPEATABLE READ.
+void CheckSession();
+
+// Makes the view v_<entity> of the definition's query, or takes the view that it names; then its columns.
+void MakeView(Building* building);
+
+// The option "key", pk_<entity> or id.  Ereports 42703.
+void ChooseKey(Building* building);
+
+// Makes the table, empty.
+void MakeTable(Building* building);
+
+// The first rows, unless they are not wanted now, and the indexes.  Ereports 23502 and 21000 in the words of a TVIEW.
+void FillAndIndex(Building* building);
+
+// "a, b" with quotes.
+const char* ColumnList(const char* const* columns, int count);
+
+// Appends to the audit log what was made; `operation` CREATE or ADOPT.
+void AuditMade(const char* operation, const Building& building);
+
+}  // namespace tviews::catalog
