@@ -1,6 +1,7 @@
 // Which form to recompute with: the planner's estimate with the real keys, corrected by measured time.
 #pragma once
 
+#include "core/two_ways.h"
 #include "refresh/refresh.h"
 
 namespace tviews::refresh {
@@ -9,10 +10,7 @@ namespace tviews::refresh {
 struct Choice {
   Oid tview;
   uint32 size_class;
-  Form form;              // kSet or kEach
-  double cost[2];         // of kSet and kEach, by the planner
-  double us_per_key[2];   // measured: the least of the first runs, then an exponential average
-  int runs[2];            // measured ones, counted up to the first few
+  core::TwoWays ways;     // kSet, kEach; microseconds per key
   TimestampTz chosen_at;  // 0: not chosen yet
 };
 
@@ -24,6 +22,10 @@ bool ChoiceIsDue(const Choice* choice, TimestampTz now);
 
 // Takes the costs of both forms for this many keys.
 void SetCosts(Choice* choice, double set_cost, double each_cost, TimestampTz now);
+
+// The form to run next, and its cost.
+Form ChosenForm(const Choice* choice);
+double ChosenCost(const Choice* choice);
 
 // Takes the time that `form` needed for `keys` keys; may change the form for next time.
 void Measured(Choice* choice, Form form, size_t keys, double microseconds);

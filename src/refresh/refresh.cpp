@@ -22,7 +22,7 @@ Form Choose(const Session* session, const Arguments& arguments, Choice* choice, 
   const TimestampTz now = GetCurrentTimestamp();
   bool due = ChoiceIsDue(choice, now);
   if (!due) {
-    *text = FormText(tview, choice->form);
+    *text = FormText(tview, ChosenForm(choice));
     due = !StatementIsValid(GetStatement(tview->table, *text, arguments, kind));
   }
   if (due) {
@@ -32,18 +32,18 @@ Form Choose(const Session* session, const Arguments& arguments, Choice* choice, 
       cost[i] = StatementCost(GetStatement(tview->table, FormText(tview, forms[i]), arguments, PlanKind::kCustom), arguments);
     }
     SetCosts(choice, cost[0], cost[1], now);
-    *text = FormText(tview, choice->form);
+    *text = FormText(tview, ChosenForm(choice));
   }
   const double rows = session->target->table->rd_rel->reltuples;
   if (session->wanted->count >= kFullFrom && rows > 0 && session->wanted->count > kFullFraction * rows) {
     const Arguments none = {};
     const double full = StatementCost(GetStatement(tview->table, FormText(tview, Form::kFull), none, PlanKind::kCustom), none);
     // The cost of the form was that of the keys it was chosen with; about as many, by the size class.
-    if (full < choice->cost[choice->form == Form::kSet ? 0 : 1]) {
+    if (full < ChosenCost(choice)) {
       return Form::kFull;
     }
   }
-  return choice->form;
+  return ChosenForm(choice);
 }
 
 void RunWhole(Session* session) {
