@@ -6,6 +6,7 @@
 #include "catalog/rows.h"
 #include "catalog/triggers.h"
 #include "lineage/lineage.h"
+#include "pg/owner_context.h"
 
 namespace tviews::catalog {
 namespace {
@@ -15,6 +16,7 @@ struct Row {
   int key_count;
   char** key;
   bool unkeyed_full;
+  ArrayType* settings;
 };
 
 bool ReadRow(Oid table, Row* row) {
@@ -23,6 +25,7 @@ bool ReadRow(Oid table, Row* row) {
   if (found) {
     row->view = OidColumn(scan, tview_column::kView);
     row->key = ArrayTexts(ArrayColumn(scan, tview_column::kKeyColumns), &row->key_count);
+    row->settings = ArrayColumn(scan, tview_column::kSettings);
     Jsonb* options = DatumGetJsonbP(CopiedColumn(scan, tview_column::kOptions));
     JsonbValue buffer;
     const JsonbValue* value = getKeyJsonValueFromContainer(&options->root, "on_unkeyed", strlen("on_unkeyed"), &buffer);
@@ -61,10 +64,7 @@ void AddColumns(Oid table, Oid view) {
   if (sql.len == 0) {
     return;
   }
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
-  ReleaseSysCache(tuple);
-  const SqlContext context = EnterSql(owner);
+  const SqlContext context = EnterSql(OwnerOf(table));
   RunUtility(psprintf("ALTER TABLE %s%s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table)), sql.data));
   LeaveSql(context);
   CommandCounterIncrement();
@@ -103,9 +103,12 @@ bool DeriveAgain(Oid table, bool names_only) {
                       errhint("Drop the TVIEW and create it again with another key.")));
     }
   }
+  // Names in SQL functions mean what they mean at a refresh; constants are folded, which may run the owner's functions.
+  const pg::OwnerContext as_owner = pg::EnterOwner(OwnerOf(table), row.settings);
   const List* relations = LockRelationsRead(row.view, InvalidOid, names_only ? ShareUpdateExclusiveLock : ShareRowExclusiveLock);
   lineage::Request request = {row.view, row.key_count, key_columns, row.unkeyed_full, false, table};
   const lineage::Lineage lineage = lineage::DeriveLineage(request);
+  pg::LeaveOwner(as_owner);
   LockRelationOid(table, ShareRowExclusiveLock);  // before the object, as everybody
   LockTview(table);
   AddColumns(table, row.view);

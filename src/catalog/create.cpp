@@ -4,6 +4,7 @@
 #include "catalog/register.h"
 #include "catalog/registration.h"
 #include "lineage/lineage.h"
+#include "pg/owner_context.h"
 
 namespace tviews::catalog {
 namespace {
@@ -47,7 +48,9 @@ Oid CreateTview(const NewTview& definition, uint64* rows) {
   building.qualified = quote_qualified_identifier(building.schema, definition.name);
   MakeView(&building);
   ChooseKey(&building);
+  pg::OwnerContext as_owner = pg::EnterOwner(GetUserId(), definition.options.settings);
   const List* relations = LockRelationsRead(building.view, GetUserId(), ShareRowExclusiveLock);
+  pg::LeaveOwner(as_owner);
   MakeTable(&building);
   lineage::Request request = {};
   request.view = building.view;
@@ -55,7 +58,9 @@ Oid CreateTview(const NewTview& definition, uint64* rows) {
   request.key_columns = building.key_columns;
   request.unkeyed_full = definition.options.unkeyed_full;
   request.table = building.table;
+  as_owner = pg::EnterOwner(GetUserId(), definition.options.settings);
   const lineage::Lineage lineage = lineage::DeriveLineage(request);
+  pg::LeaveOwner(as_owner);
   FillAndIndex(&building);
   LockTview(building.table);
   const bool filled = definition.with_data && !definition.options.background;

@@ -34,16 +34,17 @@ void LeaveSql(const SqlContext& context) {
   AtEOXact_GUC(true, context.guc_level);
 }
 
-Oid ExtensionOwner() {
-  const Oid table = pg::TableOid(pg::Table::kTview);
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+Oid OwnerOf(Oid relation) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
   if (!HeapTupleIsValid(tuple)) {
-    elog(ERROR, "cache lookup failed for relation %u", table);
+    elog(ERROR, "cache lookup failed for relation %u", relation);
   }
   const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
   ReleaseSysCache(tuple);
   return owner;
 }
+
+Oid ExtensionOwner() { return OwnerOf(pg::TableOid(pg::Table::kTview)); }
 
 Argument OidArgument(Oid value) { return {OIDOID, ObjectIdGetDatum(value), false}; }
 Argument TextArgument(const char* value) { return {TEXTOID, value == nullptr ? Datum(0) : CStringGetTextDatum(value), value == nullptr}; }

@@ -20,6 +20,7 @@ struct SqlContext {
 SqlContext EnterSql(Oid user);
 void LeaveSql(const SqlContext& context);
 
+Oid OwnerOf(Oid relation);
 // The owner of the extension's tables.
 Oid ExtensionOwner();
 

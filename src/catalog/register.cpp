@@ -2,6 +2,7 @@
 #include "catalog/register.h"
 
 #include "catalog/change.h"
+#include "catalog/hidden.h"
 #include "catalog/internal_sql.h"
 #include "catalog/lock_all.h"
 #include "catalog/rows.h"
@@ -168,6 +169,7 @@ void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const*
   }
   AddMapping(table, lineage.path_count, table, TextArray(key, key_count), nullptr, MappingKind::kSelf, nullptr, owned_columns, false);
   LeaveSql(context);
+  DependOnBodies(table, lineage.bodies);
   CommandCounterIncrement();
   ListCell* cell;
   foreach (cell, after) {

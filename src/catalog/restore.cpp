@@ -3,6 +3,7 @@
 #include "catalog/register.h"
 #include "catalog/rows.h"
 #include "catalog/triggers.h"
+#include "pg/owner_context.h"
 #include "shmem/segment.h"
 
 namespace tviews::catalog {
@@ -82,8 +83,11 @@ void RegisterRestored(Oid table, const char* view_name, const char* key_text, co
       return;
     }
   }
-  const List* relations = LockRelationsRead(view, GetUserId(), ShareRowExclusiveLock);
+  const Oid user = GetUserId();
+  const pg::OwnerContext as_owner = pg::EnterOwner(OwnerOf(table), options.settings);
+  const List* relations = LockRelationsRead(view, user, ShareRowExclusiveLock);
   const lineage::Lineage lineage = lineage::DeriveLineage({view, key_count, key_columns, options.unkeyed_full});
+  pg::LeaveOwner(as_owner);
   const char* name = get_rel_name(table);
   Registration registration = {table, view, owns_view, strncmp(name, "tv_", 3) == 0 && name[3] != '\0' ? name + 3 : name, key, key_count, ViewColumns(view), &options, State::kRestored};
   LockTview(table);

@@ -97,6 +97,7 @@ struct Analysis {
   int value_count, value_room;
   List* classes;  // of EqualityClass*
   List* tviews;   // OIDs of all TVIEW tables
+  List* bodies;   // of Query*: of SQL functions that were written out
 };
 
 inline constexpr int kMaxOccurrences = 1000;
@@ -106,8 +107,14 @@ inline constexpr int kMaxOccurrences = 1000;
 // Expands `query` and everything in its FROM into levels and occurrences.  Ereports: refused relations.
 Level* ExpandLevel(Analysis* analysis, Query* query, Level* scope, Level* from_parent, CommonTableExpr* cte, bool nullable, bool inert);
 int AddOccurrence(Analysis* analysis, Oid relation);
-// A view's query, copied.  Holds AccessShareLock on the view.
-Query* ViewQuery(Oid view);
+// A view's query, copied, its SQL functions written out.  Holds AccessShareLock on the view.  Appends to `bodies` as InlineFunctions.
+Query* ViewQuery(Oid view, List** bodies);
+
+// ---- inline.cpp
+
+// The query with the SQL functions that the planner would inline written out, in FROM and in expressions, at every level.
+// Appends to `bodies` the queries of those functions and of the functions they call.  Ereports.
+Query* InlineFunctions(Query* query, List** bodies);
 
 // ---- refuse.cpp
 

@@ -255,7 +255,7 @@ Lineage DeriveLineage(const Request& request) {
                     errhint("Use an ordinary view over ordinary tables.")));
   }
   Analysis analysis = NewAnalysis();
-  Level* top = ExpandLevel(&analysis, ViewQuery(request.view), nullptr, nullptr, nullptr, false, false);
+  Level* top = ExpandLevel(&analysis, ViewQuery(request.view, &analysis.bodies), nullptr, nullptr, nullptr, false, false);
   for (int i = 0; i < list_length(analysis.levels); ++i) {
     WalkLevel(&analysis, static_cast<Level*>(list_nth(analysis.levels, i)));
   }
@@ -293,13 +293,15 @@ Lineage DeriveLineage(const Request& request) {
     AddPath(&lineage, &path);
     AddRelation(&lineage, occurrence->relation, list_member_oid(analysis.tviews, occurrence->relation), path.used);
   }
+  lineage.bodies = analysis.bodies;
   return lineage;
 }
 
 List* RelationsRead(Oid view) {
   check_stack_depth();
   Reads reads = {view, NIL};
-  CollectRelations(reinterpret_cast<Node*>(ViewQuery(view)), &reads);
+  List* bodies = NIL;
+  CollectRelations(reinterpret_cast<Node*>(ViewQuery(view, &bodies)), &reads);
   return reads.relations;
 }
 

@@ -42,7 +42,7 @@ void ExpandEntry(Analysis* analysis, Level* level, int index, bool nullable) {
       if (entry->relkind == RELKIND_VIEW && entry->tablesample == nullptr) {
         CheckRelation(entry);
         item->kind = ItemKind::kLevel;
-        item->child = ExpandLevel(analysis, ViewQuery(entry->relid), nullptr, level, nullptr, nullable, level->inert);
+        item->child = ExpandLevel(analysis, ViewQuery(entry->relid, &analysis->bodies), nullptr, level, nullptr, nullable, level->inert);
         return;
       }
       CheckRelation(entry);
@@ -132,13 +132,14 @@ bool ForgetNullingRels(Node* node, void* context) {
 
 }  // namespace
 
-Query* ViewQuery(Oid view) {
+Query* ViewQuery(Oid view, List** bodies) {
   ::Relation relation = relation_open(view, AccessShareLock);
   if (relation->rd_rel->relkind != RELKIND_VIEW) {
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a view", RelationGetRelationName(relation))));
   }
   Query* query = static_cast<Query*>(copyObjectImpl(get_view_query(relation)));
   relation_close(relation, NoLock);
+  query = InlineFunctions(query, bodies);
 #if PG_VERSION_NUM >= 160000
   (void)ForgetNullingRels(reinterpret_cast<Node*>(query), nullptr);
 #endif

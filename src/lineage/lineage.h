@@ -33,6 +33,7 @@ struct Lineage {
   int path_count;
   Path* paths;
   bool reads_clock;  // now() and friends were met
+  List* bodies;  // of Query*: SQL functions that were written out; what they name must stay as it is
 };
 
 struct Request {
@@ -48,7 +49,7 @@ struct Request {
 // condition, or the offending function, in the message and what to do in the HINT.
 Lineage DeriveLineage(const Request& request);
 
-// The relations a query reads, nested views expanded, without any further check (registration locks them first).
+// The relations a query reads, nested views and inlinable functions expanded, without any further check (registration locks them first).
 List* RelationsRead(Oid view);
 
 }  // namespace tviews::lineage

@@ -88,7 +88,8 @@ void CheckOneFunction(Oid function, bool in_aggregate) {
   if (volatility == PROVOLATILE_STABLE && function >= FirstNormalObjectId) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot call function %s, which is not IMMUTABLE", format_procedure(function)),
                     errdetail("It may read tables whose changes would not be noticed."),
-                    errhint("If the result depends on the arguments only, declare the function IMMUTABLE; else write its query into the view.")));
+                    errhint("If the result depends on the arguments only, declare the function IMMUTABLE; else make it a LANGUAGE sql function that the "
+                            "planner can inline, or write its query into the view.")));
   }
   if (kind == PROKIND_AGGREGATE && !in_aggregate && function >= FirstNormalObjectId) {
     HeapTuple aggregate_tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(function));
@@ -114,7 +115,7 @@ bool IsUserSetFunction(Node* node) {
     return false;
   }
   const FuncExpr* call = reinterpret_cast<FuncExpr*>(node);
-  return call->funcretset && call->funcid >= FirstNormalObjectId;
+  return call->funcretset && call->funcid >= FirstNormalObjectId && func_volatile(call->funcid) != PROVOLATILE_IMMUTABLE;
 }
 
 }  // namespace
@@ -186,7 +187,7 @@ void CheckQuery(const Query* query) {
       if (IsUserSetFunction(call)) {
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("a TVIEW cannot read from the set-returning function %s", format_procedure(reinterpret_cast<FuncExpr*>(call)->funcid)),
-                        errhint("Write its query into the view.")));
+                        errhint("Make it a STABLE LANGUAGE sql function of one SELECT, which the planner can inline, or write its query into the view.")));
       }
     }
   }

@@ -1,4 +1,4 @@
-// Tree walkers as C++ sees them: until 15 the server declares the callback without arguments.
+// Tree walkers and mutators as C++ sees them: until 15 the server declares the callback without arguments.
 #pragma once
 
 #include "pg/pg.h"
@@ -20,6 +20,25 @@ bool WalkQuery(Query* query, bool (*walker)(Node*, Context*), Context* context, 
   return query_tree_walker(query, reinterpret_cast<tree_walker_callback>(reinterpret_cast<void (*)()>(walker)), context, flags);
 #else
   return query_tree_walker(query, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context, flags);
+#endif
+}
+
+template <typename Context>
+Node* MutateChildren(Node* node, Node* (*mutator)(Node*, Context*), Context* context) {
+#if PG_VERSION_NUM >= 160000
+  return expression_tree_mutator(node, reinterpret_cast<tree_mutator_callback>(reinterpret_cast<void (*)()>(mutator)), context);
+#else
+  return expression_tree_mutator(node, reinterpret_cast<Node* (*)()>(reinterpret_cast<void (*)()>(mutator)), context);
+#endif
+}
+
+// Copies the query.
+template <typename Context>
+Query* MutateQuery(Query* query, Node* (*mutator)(Node*, Context*), Context* context) {
+#if PG_VERSION_NUM >= 160000
+  return query_tree_mutator(query, reinterpret_cast<tree_mutator_callback>(reinterpret_cast<void (*)()>(mutator)), context, 0);
+#else
+  return query_tree_mutator(query, reinterpret_cast<Node* (*)()>(reinterpret_cast<void (*)()>(mutator)), context, 0);
 #endif
 }
 

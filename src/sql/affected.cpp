@@ -36,8 +36,11 @@ List* TviewsOver(Oid object_class, Oid object, bool whole_row) {
       "      WHERE d.refclassid = o.class AND d.refobjid = o.id AND d.classid = 'pg_rewrite'::regclass"
       "    UNION ALL SELECT d.classid, d.objid FROM pg_depend d WHERE o.class IN ('pg_proc'::regclass, 'pg_operator'::regclass)"
       "      AND d.refclassid = o.class AND d.refobjid = o.id AND d.classid IN ('pg_proc'::regclass, 'pg_operator'::regclass)"
+      "    UNION ALL SELECT 0::oid, c.tview FROM %s.pg_tview_catalog c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.tview"
+      "      AND d.objsubid = 0 AND d.deptype = 'n' WHERE d.refclassid = o.class AND d.refobjid = o.id"
       "    UNION ALL SELECT o.class, i.inhparent FROM pg_inherits i WHERE o.class = 'pg_class'::regclass AND i.inhrelid = o.id) n) "
-      "SELECT c.tview FROM %s.pg_tview_catalog c WHERE c.view IN (SELECT id FROM o WHERE class = 'pg_class'::regclass) "
+      "SELECT c.tview FROM %s.pg_tview_catalog c WHERE (c.view IN (SELECT id FROM o WHERE class = 'pg_class'::regclass) "
+      "  OR c.tview IN (SELECT id FROM o WHERE class = 0)) "
       "AND (NOT $3 OR EXISTS (SELECT FROM %s.pg_tview_mapping m JOIN %s.pg_tview_capture_point p USING (point) "
       "  WHERE m.tview = c.tview AND m.used IS NULL AND p.relation IN (SELECT id FROM o WHERE class = 'pg_class'::regclass))) "
       "ORDER BY c.level, c.tview",

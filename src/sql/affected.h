@@ -7,7 +7,7 @@ namespace tviews::sql {
 
 List* AllTviews();
 
-// TVIEWs that see `object`: through plain views, rules and ancestors; TVIEWs' own tables are a border.  Lowest level first.
+// TVIEWs that see `object`: through plain views, rules, SQL functions and ancestors; TVIEWs' own tables are a border.  Lowest level first.
 // `whole_row`: only those that use a whole row of the relation.
 List* TviewsOver(Oid object_class, Oid object, bool whole_row);
 

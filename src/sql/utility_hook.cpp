@@ -16,7 +16,7 @@ namespace {
 ProcessUtility_hook_type previous_utility;
 object_access_hook_type previous_access;
 
-bool replacing_function;  // a CREATE OR REPLACE FUNCTION is running
+bool replacing_function;  // a CREATE OR REPLACE FUNCTION or ALTER FUNCTION is running
 
 // As have_createdb_privilege(), which 15 exports only in its latest minor versions.
 bool MayCreateDatabases() {
@@ -92,6 +92,7 @@ bool MayMatter(Node* statement) {
     case T_DropStmt:
     case T_AlterEnumStmt:
     case T_CreateFunctionStmt:
+    case T_AlterFunctionStmt:
     case T_CreateTrigStmt:
     case T_ReassignOwnedStmt:
       return true;
@@ -128,7 +129,7 @@ void OnUtility(PlannedStmt* planned, const char* source, bool read_only_tree, Pr
   Watched watched = {};
   if (matters) {
     watched = WatchBefore(statement);
-    replacing_function = IsA(statement, CreateFunctionStmt) && reinterpret_cast<CreateFunctionStmt*>(statement)->replace;
+    replacing_function = IsA(statement, AlterFunctionStmt) || (IsA(statement, CreateFunctionStmt) && reinterpret_cast<CreateFunctionStmt*>(statement)->replace);
     if (IsCaptureTrigger(statement)) {
       planned = static_cast<PlannedStmt*>(copyObjectImpl(planned));
       reinterpret_cast<CreateTrigStmt*>(planned->utilityStmt)->replace = true;
@@ -161,7 +162,7 @@ void OnAccess(ObjectAccessType access, Oid object_class, Oid object, int sub_id,
     } else if (object_class == ExtensionRelationId && object == pg::ExtensionOid()) {
       bgw::AnnounceAtCommit();
     }
-  } else if (access == OAT_POST_CREATE && object_class == ProcedureRelationId && replacing_function) {
+  } else if ((access == OAT_POST_CREATE || access == OAT_POST_ALTER) && object_class == ProcedureRelationId && replacing_function) {
     NoteFunction(object);
   }
 }

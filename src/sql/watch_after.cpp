@@ -56,13 +56,10 @@ void RenameInTable(Oid view, const char* old_name, const char* new_name) {
   const ListCell* cell;
   foreach (cell, tables) {
     const Oid table = lfirst_oid(cell);
-    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-    if (!HeapTupleIsValid(tuple)) {
+    if (!Exists(table)) {
       continue;
     }
-    const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
-    ReleaseSysCache(tuple);
-    const SqlContext as_owner = EnterSql(owner);
+    const SqlContext as_owner = EnterSql(catalog::OwnerOf(table));
     catalog::RunUtility(psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table)),
                                  quote_identifier(old_name), quote_identifier(new_name)));
     LeaveSql(as_owner);
