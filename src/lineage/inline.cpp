@@ -30,6 +30,22 @@ bool IsInlinable(Oid function, bool stable_only) {
   return inlinable;
 }
 
+struct BodyError {
+  const char* function;
+  const char* sql;
+};
+
+// Says where an error in a function's text is, instead of in the user's statement.
+void ExplainError(void* context) {
+  const BodyError* body = static_cast<BodyError*>(context);
+  if (const int position = geterrposition(); position > 0) {
+    errposition(0);
+    internalerrposition(position);
+    internalerrquery(body->sql);
+  }
+  errcontext("SQL function \"%s\"", body->function);
+}
+
 // The analysed statements of an SQL function, for the types of `call`.
 List* BodyOf(Oid function, Node* call, Oid collation) {
   HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
@@ -46,11 +62,15 @@ List* BodyOf(Oid function, Node* call, Oid collation) {
     const Datum source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &is_null);
     char* sql = TextDatumGetCString(source);
     SQLFunctionParseInfoPtr info = prepare_sql_fn_parse_info(tuple, call, collation);
+    BodyError body = {format_procedure(function), sql};
+    ErrorContextCallback callback = {error_context_stack, ExplainError, &body};
+    error_context_stack = &callback;
     List* raw = pg_parse_query(sql);
     ListCell* cell;
     foreach (cell, raw) {
       statements = lappend(statements, parse_analyze_withcb(lfirst_node(RawStmt, cell), sql, reinterpret_cast<ParserSetupHook>(sql_fn_parser_setup), info, nullptr));
     }
+    error_context_stack = callback.previous;
   }
   ReleaseSysCache(tuple);
   return statements;

@@ -50,6 +50,17 @@ List* TviewsOver(Oid object_class, Oid object, bool whole_row) {
   return found;
 }
 
+Oid TviewNaming(Oid relation, AttrNumber column) {
+  const SqlContext context = EnterSql(ExtensionOwner());
+  const uint64 rows = RunSql(
+      "SELECT c.tview FROM %s.pg_tview_catalog c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.tview AND d.objsubid = 0 AND d.deptype = 'n' "
+      "WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 LIMIT 1",
+      {OidArgument(relation), catalog::IntArgument(column)});
+  List* found = ResultOids(rows, 1, context);
+  LeaveSql(context);
+  return found == NIL ? InvalidOid : linitial_oid(found);
+}
+
 List* TviewsOverType(Oid type) {
   const SqlContext context = EnterSql(ExtensionOwner());
   const uint64 rows = RunSql(

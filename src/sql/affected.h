@@ -11,6 +11,9 @@ List* AllTviews();
 // `whole_row`: only those that use a whole row of the relation.
 List* TviewsOver(Oid object_class, Oid object, bool whole_row);
 
+// A TVIEW that reads the column through an SQL function, or InvalidOid.
+Oid TviewNaming(Oid relation, AttrNumber column);
+
 // TVIEWs with a column of this type in a relation they read, or in their own table.
 List* TviewsOverType(Oid type);
 

@@ -3,11 +3,22 @@
 
 #include "catalog/rows.h"
 #include "catalog/triggers.h"
+#include "sql/affected.h"
 
 namespace tviews::sql {
 namespace {
 
 Oid Find(const RangeVar* name) { return name == nullptr ? InvalidOid : RangeVarGetRelidExtended(name, NoLock, RVR_MISSING_OK, nullptr, nullptr); }
+
+// As the server does for a view's column: a TVIEW's dependency on what it reads through an SQL function is one that it does not know.
+void RefuseTypeChange(Oid relation, const char* name) {
+  const AttrNumber column = get_attnum(relation, name);
+  const Oid tview = column > 0 ? TviewNaming(relation, column) : InvalidOid;
+  if (OidIsValid(tview)) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot alter type of a column used by TVIEW \"%s\"", get_rel_name(tview)),
+                    errdetail("It reads column \"%s\" through an SQL function.", name), errhint("Drop the TVIEW, alter the column, and create the TVIEW again.")));
+  }
+}
 
 void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
   watched->relation = Find(statement->relation);
@@ -27,6 +38,9 @@ void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
         watched->widened = true;
         break;
       case AT_AlterColumnType:
+        RefuseTypeChange(watched->relation, command->name);
+        watched->reshaped = true;
+        break;
       case AT_DropNotNull:  // lineage may rely on it (NOT IN)
       case AT_SetLogged:
       case AT_SetUnLogged:
