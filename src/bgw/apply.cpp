@@ -5,6 +5,7 @@
 #include "pg/extension.h"
 #include "refresh/deferred.h"
 #include "refresh/isolate.h"
+#include "refresh/map_keys.h"
 
 namespace tviews::bgw {
 namespace {
@@ -79,46 +80,6 @@ void DeferAll(Batch* batch, int t, const char* reason) {
   batch->deferred_rows = true;
 }
 
-bool MustRetry(int sqlerrcode) {
-  return sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE || sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
-         sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || sqlerrcode == ERRCODE_QUERY_CANCELED || sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
-         sqlerrcode == ERRCODE_OUT_OF_MEMORY;
-}
-
-// MapKeys in a subtransaction: a mapping that raises degrades its own TVIEW, not the batch.
-bool MapIsolated(Batch* batch, int t, const catalog::CapturePoint* point, const catalog::Mapping* mapping, Failure* failure) {
-  Worker* worker = batch->worker;
-  const MemoryContext caller = CurrentMemoryContext;
-  const ResourceOwner owner = CurrentResourceOwner;
-  volatile bool mapped = false;
-  BeginInternalSubTransaction(nullptr);
-  MemoryContextSwitchTo(caller);
-  // The error of one TVIEW's expression must not stop the others.
-  PG_TRY();
-  {
-    refresh::MapKeys(&worker->indexed.graph->tviews[t], point, mapping, worker->dirty, worker->affected, t);
-    ReleaseCurrentSubTransaction();
-    mapped = true;
-  }
-  PG_CATCH();
-  {
-    MemoryContextSwitchTo(caller);
-    ErrorData* error = CopyErrorData();
-    if (MustRetry(error->sqlerrcode)) {
-      PG_RE_THROW();
-    }
-    FlushErrorState();
-    RollbackAndReleaseCurrentSubTransaction();
-    strlcpy(failure->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(failure->sqlstate));
-    strlcpy(failure->message, error->message == nullptr ? "" : error->message, sizeof(failure->message));
-    FreeErrorData(error);
-  }
-  PG_END_TRY();
-  MemoryContextSwitchTo(caller);
-  CurrentResourceOwner = owner;
-  return mapped;
-}
-
 // Mapping faster than this is not worth a figure.
 constexpr double kSlowMappingMs = 1.0;
 
@@ -129,7 +90,8 @@ void PublishSlowest(const catalog::Tview& tview, Oid relation, double ms) {
   }
 }
 
-// From the dirty keys of this batch to the affected keys of TVIEW t.
+// From the dirty keys of this batch to the affected keys of TVIEW t.  False: a mapping raises whatever it is given.  When the keys of
+// some values could not be found, `failure` says why, else its sqlstate is empty.
 bool MapAll(Batch* batch, int t, Failure* failure) {
   Worker* worker = batch->worker;
   const IndexedGraph& indexed = worker->indexed;
@@ -147,7 +109,13 @@ bool MapAll(Batch* batch, int t, Failure* failure) {
     const catalog::CapturePoint* point = catalog::FindPoint(indexed.graph, mapping->point);
     instr_time start, duration;
     INSTR_TIME_SET_CURRENT(start);
-    if (!MapIsolated(batch, t, point, mapping, failure)) {
+    const refresh::MapResult mapped =
+        refresh::MapIsolated({&indexed.graph->tviews[t], point, mapping, worker->dirty, worker->affected, static_cast<uint32>(t)});
+    if (mapped.failed > 0) {
+      strlcpy(failure->sqlstate, mapped.sqlstate, sizeof(failure->sqlstate));
+      strlcpy(failure->message, mapped.message, sizeof(failure->message));
+    }
+    if (mapped.hopeless) {
       return false;
     }
     INSTR_TIME_SET_CURRENT(duration);
@@ -268,7 +236,17 @@ void KeepForLater(Batch* batch, int t) {
     DeferAll(batch, t, "paused");
   } else if (!batch->deferred_rows || !IsDeferredWhole(tview.table)) {
     DeferWhole(batch, t, "refreshing", nullptr);
+  } else if (!batch->due[t]) {  // a change, not another attempt
+    refresh::HastenWhole(&tview);
   }
+}
+
+// Values whose keys cannot be found may concern any row: what can be mapped goes on, the TVIEW is compared as a whole later.
+void ParkUnmapped(Batch* batch, int t, const Failure& failure) {
+  shmem::RefreshEntry* entry = NewEntry(batch, t);
+  strlcpy(entry->sqlstate, failure.sqlstate, sizeof(entry->sqlstate));
+  strlcpy(batch->messages[batch->entry_count - 1], failure.message, sizeof(batch->messages[0]));
+  DeferWhole(batch, t, "failed", &failure);
 }
 
 void RefreshTview(Batch* batch, int t) {
@@ -280,7 +258,7 @@ void RefreshTview(Batch* batch, int t) {
     }
     return;
   }
-  Failure failure;
+  Failure failure = {};
   if (tview.state != catalog::State::kFresh && tview.state != catalog::State::kPaused && !batch->whole[t]) {
     // The mapping may be what fails.
     KeepForLater(batch, t);
@@ -292,6 +270,9 @@ void RefreshTview(Batch* batch, int t) {
     strlcpy(batch->messages[batch->entry_count - 1], failure.message, sizeof(batch->messages[0]));
     Degrade(batch, t, failure);
     return;
+  }
+  if (failure.sqlstate[0] != '\0' && !batch->whole[t]) {
+    ParkUnmapped(batch, t, failure);
   }
   if (!batch->whole[t] && core::KeyCount(worker->affected, t) == 0) {
     return;

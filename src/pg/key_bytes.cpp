@@ -82,4 +82,26 @@ Datum FieldToDatum(core::ByteSpan field, const KeyType& type, bool* is_null) {
   return PointerGetDatum(result);
 }
 
+Oid ParameterType(const KeyType& type) {
+  const Oid array = get_array_type(getBaseType(type.type));
+  return OidIsValid(array) ? array : TEXTARRAYOID;
+}
+
+Datum ParameterArray(const KeyType& type, Datum* values, bool* nulls, int count) {
+  const Oid base = getBaseType(type.type);
+  int dims[1] = {count}, lower[1] = {1};
+  if (OidIsValid(get_array_type(base))) {
+    return PointerGetDatum(construct_md_array(values, nulls, count > 0 ? 1 : 0, dims, lower, base, type.length, type.by_value, type.align));
+  }
+  Oid output;
+  bool varlena;
+  getTypeOutputInfo(base, &output, &varlena);
+  Datum* texts = static_cast<Datum*>(palloc(sizeof(Datum) * (count + 1)));
+  for (int i = 0; i < count; ++i) {
+    const bool is_null = nulls != nullptr && nulls[i];
+    texts[i] = is_null ? static_cast<Datum>(0) : CStringGetTextDatum(OidOutputFunctionCall(output, values[i]));
+  }
+  return PointerGetDatum(construct_md_array(texts, nulls, count > 0 ? 1 : 0, dims, lower, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
 }  // namespace tviews::pg

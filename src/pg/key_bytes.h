@@ -23,4 +23,11 @@ void AppendField(StringInfo out, Datum value, bool is_null, const KeyType& type)
 // The Datum in `field` (data == null: NULL), allocated in the current context.
 Datum FieldToDatum(core::ByteSpan field, const KeyType& type, bool* is_null);
 
+// The type of a parameter that takes many values of `type`: the array of its base type; text[] when that has no array type, and
+// what uses the parameter casts its elements.
+Oid ParameterType(const KeyType& type);
+
+// `count` values as one parameter of ParameterType; `nulls` may be null.  Ereports (output functions).
+Datum ParameterArray(const KeyType& type, Datum* values, bool* nulls, int count);
+
 }  // namespace tviews::pg

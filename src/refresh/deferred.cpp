@@ -27,6 +27,7 @@ enum Column : AttrNumber {
 };
 
 constexpr int64 kFailedBaseMs = 1000, kFailedLimitMs = 600000;
+constexpr int64 kHastenMs = 1000, kHastenLimitMs = 30000;
 constexpr int64 kLockedBaseMs = 50, kLockedLimitMs = 5000;
 
 Relation OpenDeferred(LOCKMODE mode) { return table_open(pg::TableOid(pg::Table::kDeferred), mode); }
@@ -56,6 +57,11 @@ TimestampTz NextAttempt(const catalog::Tview* tview, const char* reason, int att
   return TimestampTzPlusMilliseconds(now, ms);
 }
 
+// When a whole TVIEW that failed `attempts` times is tried after a change.
+TimestampTz Sooner(int attempts, TimestampTz now) {
+  return TimestampTzPlusMilliseconds(now, Min(static_cast<int64>(attempts) * kHastenMs, kHastenLimitMs));
+}
+
 Datum KeyDatum(core::ByteSpan key) {
   bytea* value = static_cast<bytea*>(palloc(VARHDRSZ + key.size));
   SET_VARSIZE(value, VARHDRSZ + key.size);
@@ -75,6 +81,15 @@ SysScanDesc ScanRows(Relation relation, Oid tview, const core::ByteSpan* key, Sn
 
 Datum Attribute(HeapTuple tuple, Relation relation, Column column, bool* is_null) {
   return heap_getattr(tuple, column, RelationGetDescr(relation), is_null);
+}
+
+void SetNextAttempt(Relation relation, HeapTuple tuple, TimestampTz next) {
+  Datum values[kColumns] = {};
+  bool nulls[kColumns] = {};
+  bool replace[kColumns] = {};
+  values[kNextAttempt - 1] = TimestampTzGetDatum(next);
+  replace[kNextAttempt - 1] = true;
+  CatalogTupleUpdate(relation, &tuple->t_self, heap_modify_tuple(tuple, RelationGetDescr(relation), values, nulls, replace));
 }
 
 // Written or superseded in this transaction: a key that was deferred just now.
@@ -126,15 +141,21 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
   const TimestampTz now = GetCurrentTimestamp();
   int attempts = 1;
   bool same = false;
+  TimestampTz next = 0;
   if (HeapTupleIsValid(existing)) {
     bool is_null;
     same = SameReason(TextDatumGetCString(Attribute(existing, relation, kReason, &is_null)), reason);
     attempts = same ? DatumGetInt32(Attribute(existing, relation, kAttempts, &is_null)) + 1 : 1;
+    const TimestampTz planned = DatumGetTimestampTz(Attribute(existing, relation, kNextAttempt, &is_null));
+    if (same && key.size == 0 && SameReason(reason, "failed") && planned > now) {
+      --attempts;
+      next = Min(planned, Sooner(attempts, now));
+    }
   }
   values[kReason - 1] = CStringGetTextDatum(reason);
   values[kSince - 1] = TimestampTzGetDatum(now);
   values[kAttempts - 1] = Int32GetDatum(attempts);
-  values[kNextAttempt - 1] = TimestampTzGetDatum(NextAttempt(tview, reason, attempts, now));
+  values[kNextAttempt - 1] = TimestampTzGetDatum(next != 0 ? next : NextAttempt(tview, reason, attempts, now));
   nulls[kSqlstate - 1] = sqlstate == nullptr;
   values[kSqlstate - 1] = sqlstate != nullptr ? CStringGetTextDatum(sqlstate) : 0;
   nulls[kMessage - 1] = message == nullptr;
@@ -156,6 +177,24 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
       values[kKeyText - 1] = CStringGetTextDatum(KeyText(tview, key));
     }
     CatalogTupleInsert(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls));
+  }
+  systable_endscan(scan);
+  table_close(relation, NoLock);
+  CommandCounterIncrement();
+}
+
+void HastenWhole(const catalog::Tview* tview) {
+  const core::ByteSpan whole = {nullptr, 0};
+  Relation relation = OpenDeferred(RowExclusiveLock);
+  ScanKeyData keys[2];
+  SysScanDesc scan = ScanRows(relation, tview->table, &whole, nullptr, keys);
+  const HeapTuple tuple = systable_getnext(scan);
+  bool is_null;
+  if (HeapTupleIsValid(tuple) && SameReason(TextDatumGetCString(Attribute(tuple, relation, kReason, &is_null)), "failed")) {
+    const TimestampTz soon = Sooner(DatumGetInt32(Attribute(tuple, relation, kAttempts, &is_null)), GetCurrentTimestamp());
+    if (soon < DatumGetTimestampTz(Attribute(tuple, relation, kNextAttempt, &is_null))) {
+      SetNextAttempt(relation, tuple, soon);
+    }
   }
   systable_endscan(scan);
   table_close(relation, NoLock);
@@ -224,12 +263,7 @@ int64 MakeFailedDue(Oid tview) {
     if (!SameReason(TextDatumGetCString(Attribute(tuple, relation, kReason, &is_null)), "failed")) {
       continue;
     }
-    Datum values[kColumns] = {};
-    bool nulls[kColumns] = {};
-    bool replace[kColumns] = {};
-    values[kNextAttempt - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-    replace[kNextAttempt - 1] = true;
-    CatalogTupleUpdate(relation, &tuple->t_self, heap_modify_tuple(tuple, RelationGetDescr(relation), values, nulls, replace));
+    SetNextAttempt(relation, tuple, GetCurrentTimestamp());
     ++count;
   }
   systable_endscan(scan);

@@ -7,9 +7,14 @@
 
 namespace tviews::refresh {
 
-// Writes (or updates: attempts + 1, next attempt by backoff) the row of one key; key.size == 0 means the whole TVIEW.
+// Writes (or updates: attempts + 1, next attempt by backoff) the row of one key; key.size == 0 means the whole TVIEW, whose failed
+// row keeps its attempts while it is not due: it has not been tried.
 // Reasons: paused, coalesced, locked, backlog, failed, refreshing.
 void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message);
+
+// Something that a TVIEW reads has changed while its whole-TVIEW row waits for another attempt: it may succeed now, so that comes
+// soon; the more attempts have failed, the later.
+void HastenWhole(const catalog::Tview* tview);
 
 // Removes the rows of keys that have just been applied (all rows of the TVIEW when `whole`), as the active snapshot sees them.
 // Rows written by DeferKey in this transaction stay, so call it after the refresh, in any order with DeferKey.

@@ -2,6 +2,7 @@
 #include "core/record.h"
 #include "pg/owner_context.h"
 #include "refresh/key_collector.h"
+#include "refresh/map_keys.h"
 #include "refresh/statement_cache.h"
 
 namespace tviews::refresh {
@@ -11,10 +12,9 @@ namespace {
 constexpr size_t kChunk = 10000;
 constexpr size_t kGenericUpTo = 16;
 
-void CopyKeys(const core::KeySets* dirty, uint32 from, core::KeySets* affected, uint32 to) {
-  const size_t count = core::KeyCount(dirty, from);
-  for (size_t i = 0; i < count; ++i) {
-    if (core::AddKey(affected, to, core::KeyAt(dirty, from, i), nullptr) != core::Outcome::kOk) {
+void CopyKeys(const core::KeySets* dirty, uint32 point, size_t first, size_t count, core::KeySets* affected, uint32 to) {
+  for (size_t i = first; i < first + count; ++i) {
+    if (core::AddKey(affected, to, core::KeyAt(dirty, point, i), nullptr) != core::Outcome::kOk) {
       ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
     }
   }
@@ -29,8 +29,8 @@ Arguments ValueArguments(const catalog::CapturePoint* point, const core::KeySets
   Datum** values = static_cast<Datum**>(palloc(point->column_count * sizeof(Datum*)));
   bool** nulls = static_cast<bool**>(palloc(point->column_count * sizeof(bool*)));
   for (int c = 0; c < point->column_count; ++c) {
-    values[c] = static_cast<Datum*>(palloc(count * sizeof(Datum)));
-    nulls[c] = static_cast<bool*>(palloc(count * sizeof(bool)));
+    values[c] = static_cast<Datum*>(palloc((count + 1) * sizeof(Datum)));
+    nulls[c] = static_cast<bool*>(palloc((count + 1) * sizeof(bool)));
   }
   for (size_t k = 0; k < count; ++k) {
     const core::ByteSpan value = core::KeyAt(dirty, point->id, first + k);
@@ -44,29 +44,20 @@ Arguments ValueArguments(const catalog::CapturePoint* point, const core::KeySets
     }
   }
   for (int c = 0; c < point->column_count; ++c) {
-    const pg::KeyType& type = point->types[c];
-    const Oid base = getBaseType(type.type);
-    int dims[1] = {static_cast<int>(count)}, lower[1] = {1};
-    arguments.types[c] = get_array_type(base);
-    if (!OidIsValid(arguments.types[c])) {
-      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("captured type %s has no array type", format_type_be(type.type))));
-    }
-    arguments.values[c] =
-        PointerGetDatum(construct_md_array(values[c], nulls[c], 1, dims, lower, base, type.length, type.by_value, type.align));
+    arguments.types[c] = pg::ParameterType(point->types[c]);
+    arguments.values[c] = pg::ParameterArray(point->types[c], values[c], nulls[c], static_cast<int>(count));
   }
   return arguments;
 }
 
 }  // namespace
 
-void MapKeys(const catalog::Tview* tview, const catalog::CapturePoint* point, const catalog::Mapping* mapping,
-             const core::KeySets* dirty, core::KeySets* affected, uint32 out_number) {
-  const size_t total = core::KeyCount(dirty, point->id);
-  if (total == 0) {
-    return;
-  }
+void MapKeys(const Mapped& mapped, size_t from, size_t total) {
+  const catalog::Tview* tview = mapped.tview;
+  const catalog::CapturePoint* point = mapped.point;
+  const catalog::Mapping* mapping = mapped.mapping;
   if (mapping->kind == catalog::MappingKind::kKey || mapping->kind == catalog::MappingKind::kSelf) {
-    CopyKeys(dirty, point->id, affected, out_number);
+    CopyKeys(mapped.dirty, point->id, from, total, mapped.affected, mapped.number);
     return;
   }
   if (mapping->query == nullptr) {
@@ -79,12 +70,12 @@ void MapKeys(const catalog::Tview* tview, const catalog::CapturePoint* point, co
   }
   MemoryContextSwitchTo(own);
   const pg::OwnerContext owner = pg::EnterOwner(tview->owner, tview->settings);
-  for (size_t first = 0; first < total; first += kChunk) {
-    const size_t count = Min(kChunk, total - first);
-    const Arguments arguments = ValueArguments(point, dirty, first, count);
+  for (size_t done = 0; done == 0 || done < total; done += kChunk) {
+    const size_t count = Min(kChunk, total - done);
+    const Arguments arguments = ValueArguments(point, mapped.dirty, from + done, count);
     Statement* statement =
         GetStatement(tview->table, mapping->query, arguments, count <= kGenericUpTo ? PlanKind::kGeneric : PlanKind::kCustom);
-    RunStatement(statement, arguments, NewKeyCollector(tview, affected, out_number));
+    RunStatement(statement, arguments, NewKeyCollector(tview, mapped.affected, mapped.number));
     MemoryContextReset(own);
   }
   pg::LeaveOwner(owner);

@@ -19,11 +19,6 @@ struct Result {
 // A key that could not be applied, reported through `defer` (the caller writes pg_tview_deferred).
 using DeferFunction = void (*)(void* context, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message);
 
-// Runs the mapping query of `mapping` for the dirty keys of set `point_set` in `dirty` and adds the keys it gives (as values of
-// record.h, one field per key column) to set `out_number` of `affected`.  Active snapshot: S, current command id.  Ereports.
-void MapKeys(const catalog::Tview* tview, const catalog::CapturePoint* point, const catalog::Mapping* mapping,
-             const core::KeySets* dirty, core::KeySets* affected, uint32 out_number);
-
 // Refreshes the keys of set `number`.  Requires: the caller holds the TVIEW's object lock and ROW EXCLUSIVE on its table; the
 // active snapshot is S.  Advances the active snapshot's command id.  Ereports; the caller isolates failures.
 Result RefreshKeys(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, size_t first, size_t count,

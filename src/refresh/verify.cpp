@@ -85,8 +85,18 @@ char* KeyText(const catalog::Tview* tview, core::ByteSpan key) {
     Oid output;
     bool varlena;
     getTypeOutputInfo(tview->key_types[i].type, &output, &varlena);
-    appendStringInfo(&text, "%s%s", i > 0 ? "," : "", is_null ? "NULL" : OidOutputFunctionCall(output, value));
+    const char* column = is_null ? nullptr : OidOutputFunctionCall(output, value);
+    if (tview->key_count == 1) {
+      return pstrdup(column == nullptr ? "NULL" : column);
+    }
+    appendStringInfoString(&text, i > 0 ? ", " : "[");
+    if (column == nullptr) {
+      appendStringInfoString(&text, "null");
+    } else {
+      escape_json(&text, column);
+    }
   }
+  appendStringInfoChar(&text, ']');
   return text.data;
 }
 

@@ -104,14 +104,8 @@ Arguments KeyArguments(const Wanted* wanted) {
   arguments.values = static_cast<Datum*>(palloc(tview->key_count * sizeof(Datum)));
   for (int i = 0; i < tview->key_count; ++i) {
     const pg::KeyType& type = tview->key_types[i];
-    const Oid base = getBaseType(type.type);
-    arguments.types[i] = get_array_type(base);
-    if (!OidIsValid(arguments.types[i])) {
-      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                      errmsg("key type %s of TVIEW \"%s\" has no array type", format_type_be(type.type), tview->entity)));
-    }
-    arguments.values[i] = PointerGetDatum(
-        construct_array(wanted->values[i], static_cast<int>(wanted->count), base, type.length, type.by_value, type.align));
+    arguments.types[i] = pg::ParameterType(type);
+    arguments.values[i] = pg::ParameterArray(type, wanted->values[i], nullptr, static_cast<int>(wanted->count));
   }
   return arguments;
 }

@@ -24,7 +24,7 @@ Wanted* NewWanted(const Target* target, const core::KeySets* keys, uint32 number
 // The place of the key in a row of owned-column values; -1 when nobody asked for it.
 int64 FindWanted(Wanted* wanted, const Datum* values);
 
-// The keys as arrays of the key columns' base types.
+// The keys as arrays, see pg::ParameterType.
 Arguments KeyArguments(const Wanted* wanted);
 
 }  // namespace tviews::refresh
