@@ -203,7 +203,7 @@ COMMENT ON FUNCTION pg_tviews_retry_parked(text) IS 'pg_tviews: retries the park
 -- ---------------------------------------------------------------------------------------------------- understand
 -- What would be captured for a TVIEW over `view`, without making it.
 CREATE FUNCTION pg_tviews_derive(view regclass, key text[], unkeyed_full boolean DEFAULT false)
-  RETURNS TABLE (base_table regclass, capture_columns text[], kind text, used_columns text[], mapping_query text, reason text)
+  RETURNS TABLE (base_table regclass, capture_columns text[], kind text, used_columns text[], mapping_query text, reason text, captures_nulls boolean)
   LANGUAGE c STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_derive(regclass, text[], boolean) IS
   'pg_tviews: how changes of the tables that a view reads would lead to its key; used_columns NULL: every column; a dry run of pg_tviews_create';

@@ -147,9 +147,9 @@ enum class Resolve : uint8 {
 Target* ResolveVar(Analysis* analysis, Level* level, const Var* var, Resolve mode);
 // As ResolveVar for output column `number` of `level`, seen from outside.
 Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resolve mode);
-// As ResolveVar for any expression of `level`: a Var, or a COALESCE that merges columns; binary-compatible relabelling and
-// COLLATE are stripped.
-Target* ResolveExpression(Analysis* analysis, Level* level, const Node* expr, Resolve mode);
+// As ResolveVar for any expression of `level`, formed below `join` (null: above all joins): a Var, a COALESCE that merges columns,
+// or an expression of one occurrence's columns; binary-compatible relabelling and COLLATE are stripped.
+Target* ResolveExpression(Analysis* analysis, Level* level, const Join* join, const Node* expr, Resolve mode);
 const Node* StripRelabel(const Node* expr);
 // Whether a comparison of `family` tells no group's rows apart; else notes why the target is no exit.
 bool IsComparableBy(Analysis* analysis, const Target* target, Oid family);
@@ -158,6 +158,18 @@ Target* ComparableBy(Analysis* analysis, Target* targets, Oid family);
 Target* AppendTargets(Target* list, Target* more);
 // Remembers why occurrences [from, to) lack an edge; the highest rank wins.
 void NoteRange(Analysis* analysis, int from, int to, const char* note, int rank);
+
+// ---- expressions.cpp
+
+// As ResolveExpression for an expression that is no plain column: one whose columns all come from one occurrence.
+Target* ResolveGeneral(Analysis* analysis, Level* level, const Join* join, const Node* expr, Resolve mode);
+
+// ---- inverse.cpp
+
+// What `expr` casts to text, when that can be undone (uuid, integers); else null.
+const Node* CastToText(const Node* expr);
+// The value of `type` whose text is `text`; NULL where there is none.
+Node* InverseOfCastToText(const Node* text, Oid type);
 
 // ---- merged.cpp
 
@@ -179,7 +191,8 @@ Equality OwnEquality(Oid type, Oid collation);
 uint32 EqualityClassOf(Analysis* analysis, Oid type, Oid collation);
 // The equality operator of `family` between two types, or InvalidOid.
 Oid FamilyEquality(Oid family, Oid left, Oid right);
-int NearAccess(Oid relation, AttrNumber column);
+// 2, 1, 0: rows are found by the value through a unique index, an index, none.
+int NearAccess(const Analysis* analysis, int32 value);
 
 // ---- edges.cpp
 

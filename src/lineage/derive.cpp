@@ -7,7 +7,7 @@ namespace tviews::lineage {
 
 namespace {
 
-constexpr const char* kDefaultNote = "no equality of two plain columns joins it to the rest of the query";
+constexpr const char* kDefaultNote = "no equality joins it to the rest of the query";
 
 List* AllTviews() {
   if (!OidIsValid(pg::ExtensionOid())) {
@@ -150,7 +150,7 @@ void AddRelation(Lineage* lineage, Oid relation, bool is_tview, Bitmapset* used)
     note = analysis->occurrences[i].note;
   }
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("key column \"%s\" of the TVIEW cannot be traced to a table: %s", key->name,
-                                                                 note != nullptr ? note : "it is not a plain column of one"),
+                                                                 note != nullptr ? note : "it is not an expression of one table's columns"),
                   errhint("Choose another key, or create the TVIEW with the option on_unkeyed => 'full' to have it refreshed as a whole.")));
 }
 
@@ -176,8 +176,18 @@ void RefuseOptionalKey(const Analysis* analysis, const Key* key) {
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                   errmsg("changes of table %s do not lead to the key \"%s\" of the TVIEW: %s", QualifiedName(worst->relation), key->name,
                          worst->note != nullptr ? worst->note : kDefaultNote),
-                  errhint("Join it by an equality of plain columns that leads to the key, or create the TVIEW with the option on_unkeyed => 'full' "
+                  errhint("Join it by an equality that leads to the key, or create the TVIEW with the option on_unkeyed => 'full' "
                           "to have it refreshed as a whole.")));
+}
+
+// What is captured for a value: the columns it reads; their NULLs too if it may have a value in spite of one.
+void CaptureColumns(const Analysis* analysis, int32 value, Path* path) {
+  const Value* captured = &analysis->values[value];
+  path->columns = static_cast<AttrNumber*>(palloc0(bms_num_members(captured->columns) * sizeof(AttrNumber)));
+  for (int column = -1; (column = bms_next_member(captured->columns, column)) >= 0;) {
+    path->columns[path->column_count++] = static_cast<AttrNumber>(column);
+  }
+  path->nulls = contain_nonstrict_functions(reinterpret_cast<Node*>(captured->expressions));
 }
 
 // The path of one occurrence, or false when there is none.
@@ -194,17 +204,18 @@ bool WordPath(const Analysis* analysis, int number, core::OccurrencePath* found,
       return false;
     }
     path->kind = catalog::MappingKind::kMapped;
+  } else if (PlainColumn(analysis, found->capture_value) == InvalidAttrNumber) {
+    path->query = MappingQuery(analysis, found->capture_value, nullptr, 0, key_type);
+    path->kind = catalog::MappingKind::kMapped;
   } else if (type != key_type) {
     path->query = CastQuery(type, key_type);
     path->kind = catalog::MappingKind::kMapped;
   } else {
     path->kind = catalog::MappingKind::kKey;
   }
-  path->column_count = 1;
-  path->columns = static_cast<AttrNumber*>(palloc(sizeof(AttrNumber)));
-  path->columns[0] = PlainColumn(analysis, found->capture_value);
+  CaptureColumns(analysis, found->capture_value, path);
   if (!occurrence->all_used) {
-    path->used = bms_add_member(LiveUsed(occurrence), path->columns[0]);
+    path->used = bms_union(LiveUsed(occurrence), analysis->values[found->capture_value].columns);
   }
   return true;
 }
@@ -289,7 +300,7 @@ Lineage DeriveLineage(const Request& request) {
       path.used = LiveUsed(occurrence);
       path.reason = occurrence->note != nullptr ? occurrence->note : kDefaultNote;
     }
-    path.nulls = nullable && found.paths[i].kind == core::PathKind::kKey;
+    path.nulls = path.nulls || (nullable && found.paths[i].kind == core::PathKind::kKey);
     AddPath(&lineage, &path);
     AddRelation(&lineage, occurrence->relation, list_member_oid(analysis.tviews, occurrence->relation), path.used);
   }

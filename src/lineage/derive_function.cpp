@@ -90,8 +90,8 @@ Datum pg_tviews_derive(PG_FUNCTION_ARGS) {
   const Lineage lineage = DeriveLineage(request);
   for (int i = 0; i < lineage.path_count; ++i) {
     const Path* path = &lineage.paths[i];
-    Datum values[6] = {};
-    bool nulls[6] = {};
+    Datum values[7] = {};
+    bool nulls[7] = {};
     values[0] = ObjectIdGetDatum(path->relation);
     values[1] = CaptureColumns(path);
     values[2] = CStringGetTextDatum(KindName(path->kind));
@@ -101,6 +101,7 @@ Datum pg_tviews_derive(PG_FUNCTION_ARGS) {
     values[4] = nulls[4] ? static_cast<Datum>(0) : CStringGetTextDatum(path->query);
     nulls[5] = path->reason == nullptr;
     values[5] = nulls[5] ? static_cast<Datum>(0) : CStringGetTextDatum(path->reason);
+    values[6] = BoolGetDatum(path->nulls);
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
   }
   return static_cast<Datum>(0);

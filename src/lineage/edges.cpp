@@ -47,11 +47,11 @@ bool JoinAllows(const Join* join, int far, int near, int* barred_from, int* barr
 }
 
 void TryEdges(Analysis* analysis, Level* level, const Join* join, const Equality* equality, const Node* far, const Node* near, bool far_is_left) {
-  const Target* near_target = ResolveExpression(analysis, level, near, Resolve::kEnter);
-  for (const Target* target = ResolveExpression(analysis, level, far, Resolve::kExit); target != nullptr; target = target->next) {
+  const Target* near_target = ResolveExpression(analysis, level, join, near, Resolve::kEnter);
+  for (const Target* target = ResolveExpression(analysis, level, join, far, Resolve::kExit); target != nullptr; target = target->next) {
     const int position = analysis->occurrences[target->occurrence].position;
     if (near_target == nullptr) {
-      NoteRange(analysis, target->occurrence, target->occurrence + 1, "it is compared with something that is not a plain column", 2);
+      NoteRange(analysis, target->occurrence, target->occurrence + 1, "it is compared with something that is not an expression of one table's columns", 2);
       continue;
     }
     if (near_target->occurrence == target->occurrence) {
@@ -66,6 +66,16 @@ void TryEdges(Analysis* analysis, Level* level, const Join* join, const Equality
   }
 }
 
+// far = id::text is inverse(far) = id too, which finds the near row by its own index and may be skipped over.
+void TryInverse(Analysis* analysis, Level* level, const Join* join, const Equality* equality, const Node* far, const Node* near) {
+  const Node* id = CastToText(near);
+  if (id != nullptr && (exprType(far) == TEXTOID || exprType(far) == VARCHAROID) && (!OidIsValid(equality->collation) || get_collation_isdeterministic(equality->collation))) {
+    const Oid type = exprType(id);
+    const Equality own = OwnEquality(type, InvalidOid);
+    TryEdges(analysis, level, join, &own, InverseOfCastToText(far, type), id, true);
+  }
+}
+
 bool NoteColumns(Node* node, Walk* walk) {
   if (node == nullptr || IsA(node, Query)) {
     return false;
@@ -74,7 +84,7 @@ bool NoteColumns(Node* node, Walk* walk) {
     const Var* var = reinterpret_cast<const Var*>(node);
     const Target* target = var->varattno > 0 ? ResolveVar(walk->analysis, walk->level, var, Resolve::kEnter) : nullptr;
     if (target != nullptr) {
-      NoteRange(walk->analysis, target->occurrence, target->occurrence + 1, "a condition on it is not an equality of two plain columns", 2);
+      NoteRange(walk->analysis, target->occurrence, target->occurrence + 1, "a condition on it is not an equality of two expressions, each of one table's columns", 2);
     }
     return false;
   }
@@ -94,7 +104,17 @@ void CollectTrueSublinks(Level* level, Node* node) {
   }
 }
 
-bool IsColumn(const Node* expr) { return expr != nullptr && (IsA(expr, Var) || IsA(expr, CoalesceExpr)); }
+// Both ways between the sides of an equality; false when one of them is no value of one occurrence.
+bool TryBothWays(Analysis* analysis, Level* level, const Join* join, const OpExpr* call, const Equality* equality) {
+  const Node* left = StripRelabel(static_cast<Node*>(linitial(call->args)));
+  const Node* right = StripRelabel(static_cast<Node*>(lsecond(call->args)));
+  TryInverse(analysis, level, join, equality, left, right);
+  TryInverse(analysis, level, join, equality, right, left);
+  TryEdges(analysis, level, join, equality, left, right, true);
+  TryEdges(analysis, level, join, equality, right, left, false);
+  return ResolveExpression(analysis, level, join, left, Resolve::kEnter) != nullptr &&
+         ResolveExpression(analysis, level, join, right, Resolve::kEnter) != nullptr;
+}
 
 void EmitCondition(Analysis* analysis, Level* level, const Join* join, Node* node) {
   check_stack_depth();
@@ -117,12 +137,7 @@ void EmitCondition(Analysis* analysis, Level* level, const Join* join, Node* nod
   CollectTrueSublinks(level, node);
   Equality equality;
   if (IsA(node, OpExpr) && DescribeEquality(reinterpret_cast<OpExpr*>(node), &equality)) {
-    const OpExpr* call = reinterpret_cast<const OpExpr*>(node);
-    const Node* left = StripRelabel(static_cast<Node*>(linitial(call->args)));
-    const Node* right = StripRelabel(static_cast<Node*>(lsecond(call->args)));
-    if (IsColumn(left) && IsColumn(right)) {
-      TryEdges(analysis, level, join, &equality, left, right, true);
-      TryEdges(analysis, level, join, &equality, right, left, false);
+    if (TryBothWays(analysis, level, join, reinterpret_cast<const OpExpr*>(node), &equality)) {
       return;
     }
   }
@@ -191,7 +206,7 @@ void EmitAny(Analysis* analysis, Level* level, Level* child, Node* test, bool nu
   const OpExpr* call = reinterpret_cast<const OpExpr*>(test);
   const Node* outer = static_cast<Node*>(linitial(call->args));
   const int column = SublinkColumn(static_cast<Node*>(lsecond(call->args)));
-  const Target* near = column > 0 ? ResolveExpression(analysis, level, outer, Resolve::kEnter) : nullptr;
+  const Target* near = column > 0 ? ResolveExpression(analysis, level, nullptr, outer, Resolve::kEnter) : nullptr;
   if (near == nullptr) {
     return;
   }
@@ -291,10 +306,6 @@ void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Eq
     equality_class = near_class;
   }
   const bool merged = !OidIsValid(analysis->occurrences[far->occurrence].relation) || !OidIsValid(analysis->occurrences[near->occurrence].relation);
-  if (!OidIsValid(get_array_type(far_type))) {
-    NoteRange(analysis, far->occurrence, far->occurrence + 1, psprintf("it is joined by a column of type %s", format_type_be(far_type)), 3);
-    return;
-  }
   if (far->occurrence == near->occurrence || (merged && equality_class == 0)) {
     return;
   }
@@ -312,7 +323,7 @@ void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Eq
   edge->near_value = near->value;
   edge->equality_class = equality_class;
   const Oid near_relation = analysis->occurrences[near->occurrence].relation;
-  edge->near_access = static_cast<int8_t>(OidIsValid(near_relation) ? NearAccess(near_relation, PlainColumn(analysis, near->value)) : 2);
+  edge->near_access = static_cast<int8_t>(OidIsValid(near_relation) ? NearAccess(analysis, near->value) : 2);
   edge->barred_from = barred_from;
   edge->barred_to = barred_to;
   edge->tag = tag;

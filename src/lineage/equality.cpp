@@ -29,14 +29,14 @@ uint32 NumberOf(Analysis* analysis, Oid family, Oid type) {
   return number + 1;
 }
 
-Oid AccessMethod(Oid index) {
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
-  if (!HeapTupleIsValid(tuple)) {
-    return InvalidOid;
+// Whether the index's first column is the expression.
+bool IsIndexedFirst(::Relation index, const List* expressions) {
+  List* indexed = index->rd_index->indkey.values[0] == InvalidAttrNumber ? RelationGetIndexExpressions(index) : NIL;
+  if (indexed == NIL || list_length(expressions) != 1) {
+    return false;
   }
-  const Oid method = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relam;
-  ReleaseSysCache(tuple);
-  return method;
+  Node* simple = eval_const_expressions(nullptr, static_cast<Node*>(copyObjectImpl(linitial(expressions))));
+  return equal(StripRelabel(static_cast<Node*>(linitial(indexed))), StripRelabel(simple));
 }
 
 }  // namespace
@@ -89,26 +89,23 @@ uint32 EqualityClassOf(Analysis* analysis, Oid type, Oid collation) {
 
 Oid FamilyEquality(Oid family, Oid left, Oid right) { return get_opfamily_member(family, left, right, BTEqualStrategyNumber); }
 
-int NearAccess(Oid relation, AttrNumber column) {
+int NearAccess(const Analysis* analysis, int32 value) {
   int access = 0;
-  ::Relation opened = relation_open(relation, AccessShareLock);
-  List* indexes = RelationGetIndexList(opened);
+  const AttrNumber column = PlainColumn(analysis, value);
+  ::Relation relation = relation_open(analysis->occurrences[analysis->values[value].occurrence].relation, AccessShareLock);
+  List* indexes = RelationGetIndexList(relation);
   ListCell* cell;
   foreach (cell, indexes) {
-    HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
-    if (!HeapTupleIsValid(tuple)) {
-      continue;
+    ::Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+    const bool fits = column != InvalidAttrNumber ? index->rd_index->indkey.values[0] == column : IsIndexedFirst(index, analysis->values[value].expressions);
+    if (fits && index->rd_index->indisvalid && heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr) &&
+        (index->rd_rel->relam == BTREE_AM_OID || index->rd_rel->relam == HASH_AM_OID)) {
+      access = Max(access, index->rd_index->indisunique && index->rd_index->indnkeyatts == 1 ? 2 : 1);
     }
-    const Form_pg_index index = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-    const Oid method = AccessMethod(index->indexrelid);
-    if (index->indisvalid && index->indkey.values[0] == column && heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) &&
-        (method == BTREE_AM_OID || method == HASH_AM_OID)) {
-      access = Max(access, index->indisunique && index->indnkeyatts == 1 ? 2 : 1);
-    }
-    ReleaseSysCache(tuple);
+    index_close(index, NoLock);
   }
   list_free(indexes);
-  relation_close(opened, NoLock);
+  relation_close(relation, NoLock);
   return access;
 }
 

@@ -35,9 +35,11 @@ const char* Table(const Occurrence* occurrence, int alias) {
   return psprintf("%s%s h%d", occurrence->only ? "ONLY " : "", QualifiedName(occurrence->relation), alias);
 }
 
-const char* Operand(const Analysis* analysis, int32 value, int alias) {
-  const Oid relation = analysis->occurrences[analysis->values[value].occurrence].relation;
-  return psprintf("h%d.%s", alias, quote_identifier(get_attname(relation, PlainColumn(analysis, value), false)));
+// Part `part` of a value, over the columns of the item h<alias>: a relation, or captured values under its columns' names.
+const char* Operand(const Analysis* analysis, int32 value, int alias, int part = 0) {
+  const Value* at = &analysis->values[value];
+  List* context = deparse_context_for(psprintf("h%d", alias), analysis->occurrences[at->occurrence].relation);
+  return deparse_expression(static_cast<Node*>(list_nth(at->expressions, part)), context, true, false);
 }
 
 // `operand`, cast when the operator wants another type than the column's.
@@ -87,40 +89,106 @@ const char* NearOperand(const Analysis* analysis, const core::LineageStep* step,
   return operand;
 }
 
-}  // namespace
+// The captured column `column` as a column of the item: its type and collation must be those that expressions of it expect.
+void AppendCaptured(StringInfo select, Oid relation, AttrNumber column, bool* plain) {
+  Oid type, collation;
+  int32 typmod;
+  get_atttypetypmodcoll(relation, column, &type, &typmod, &collation);
+  const char* name = quote_identifier(get_attname(relation, column, false));
+  const bool no_array = !OidIsValid(get_array_type(getBaseType(type)));
+  const bool collated = OidIsValid(collation) && collation != get_typcollation(getBaseType(type));
+  appendStringInfo(select, "%su.%s", select->len == 0 ? "" : ", ", name);
+  if (no_array) {
+    appendStringInfo(select, "::%s", format_type_be_qualified(getBaseType(type)));
+  }
+  if (collated) {
+    appendStringInfo(select, " COLLATE %s", CollationName(collation));
+  }
+  if (no_array || collated) {
+    appendStringInfo(select, " AS %s", name);
+  }
+  *plain = *plain && !no_array && !collated;
+}
 
-const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, Oid key_type) {
+// The captured values as the FROM item h0, a column for each captured column.
+const char* CapturedItem(const Analysis* analysis, int32 value) {
+  const Value* at = &analysis->values[value];
+  const Oid relation = analysis->occurrences[at->occurrence].relation;
+  StringInfoData select, arrays, names;
+  initStringInfo(&select);
+  initStringInfo(&arrays);
+  initStringInfo(&names);
+  bool plain = true;
+  int count = 0;
+  for (int column = -1; (column = bms_next_member(at->columns, column)) >= 0;) {
+    AppendCaptured(&select, relation, static_cast<AttrNumber>(column), &plain);
+    appendStringInfo(&arrays, "%spg_catalog.unnest($%d)", count == 0 ? "" : ", ", count + 1);
+    appendStringInfo(&names, "%s%s", count == 0 ? "" : ", ", quote_identifier(get_attname(relation, static_cast<AttrNumber>(column), false)));
+    ++count;
+  }
+  const char* rows = count == 1 ? arrays.data : psprintf("ROWS FROM (%s)", arrays.data);
+  return plain ? psprintf("%s h0(%s)", rows, names.data) : psprintf("(SELECT %s FROM %s u(%s)) h0", select.data, rows, names.data);
+}
+
+// Whether values of a captured plain column can be compared as they come, by = ANY ($1).
+bool IsArrayOfValues(const Analysis* analysis, int32 value) {
+  return PlainColumn(analysis, value) != InvalidAttrNumber && OidIsValid(get_array_type(ValueType(analysis, value, nullptr)));
+}
+
+// The first step when it compares with = ANY ($1).
+void AppendAnyStep(const Analysis* analysis, const core::LineageStep* step, int32 value, StringInfo from, StringInfo where) {
+  const Oid near_type = ValueType(analysis, step->match_value, nullptr), value_type = ValueType(analysis, value, nullptr);
+  const Comparison comparison = Compare(analysis, step, near_type, value_type);
+  const char* values = Cast("$1", value_type, comparison.value_input);
+  if (strcmp(values, "$1") != 0) {
+    values = psprintf("%s[]", values);
+  }
+  appendStringInfoString(from, Table(&analysis->occurrences[step->occurrence], 1));
+  appendStringInfo(where, " WHERE %s %s ANY (%s)", NearOperand(analysis, step, &comparison, near_type, InvalidOid, 1), comparison.op, values);
+}
+
+// A step from `value` of the item h<alias - 1> to the relation h<alias>.
+void AppendStep(const Analysis* analysis, const core::LineageStep* step, int32 value, int alias, StringInfo from) {
+  Oid value_collation;
+  const Oid near_type = ValueType(analysis, step->match_value, nullptr), value_type = ValueType(analysis, value, &value_collation);
+  const Comparison comparison = Compare(analysis, step, near_type, value_type);
+  appendStringInfo(from, " JOIN %s ON %s %s %s", Table(&analysis->occurrences[step->occurrence], alias),
+                   NearOperand(analysis, step, &comparison, near_type, value_collation, alias), comparison.op,
+                   Cast(Operand(analysis, value, alias - 1), value_type, comparison.value_input));
+}
+
+const char* WordQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, Oid key_type) {
   StringInfoData from, where;
   initStringInfo(&from);
   initStringInfo(&where);
+  const bool any = step_count > 0 && IsArrayOfValues(analysis, value);
+  if (!any) {
+    appendStringInfoString(&from, CapturedItem(analysis, value));
+  }
   for (int i = 0; i < step_count; ++i) {
-    const core::LineageStep* step = &steps[i];
-    const Occurrence* near = &analysis->occurrences[step->occurrence];
-    if (!OidIsValid(near->relation)) {
+    if (!OidIsValid(analysis->occurrences[steps[i].occurrence].relation)) {
       return nullptr;
     }
-    const Oid near_type = ValueType(analysis, step->match_value, nullptr);
-    if (i == 0) {
-      const Oid value_type = ValueType(analysis, value, nullptr);
-      const Comparison comparison = Compare(analysis, step, near_type, value_type);
-      const char* values = Cast("$1", value_type, comparison.value_input);
-      if (strcmp(values, "$1") != 0) {
-        values = psprintf("%s[]", values);
-      }
-      appendStringInfoString(&from, Table(near, 1));
-      appendStringInfo(&where, "%s %s ANY (%s)", NearOperand(analysis, step, &comparison, near_type, InvalidOid, 1), comparison.op, values);
-      continue;
+    if (i == 0 && any) {
+      AppendAnyStep(analysis, &steps[0], value, &from, &where);
+    } else {
+      AppendStep(analysis, &steps[i], value, i + 1, &from);
     }
-    const core::LineageStep* before = &steps[i - 1];
-    Oid value_collation;
-    const Oid value_type = ValueType(analysis, before->next_value, &value_collation);
-    const Comparison comparison = Compare(analysis, step, near_type, value_type);
-    appendStringInfo(&from, " JOIN %s ON %s %s %s", Table(near, i + 1), NearOperand(analysis, step, &comparison, near_type, value_collation, i + 1),
-                     comparison.op, Cast(Operand(analysis, before->next_value, i), value_type, comparison.value_input));
+    value = steps[i].next_value;
   }
-  const core::LineageStep* last = &steps[step_count - 1];
-  const char* key = Cast(Operand(analysis, last->next_value, step_count), ValueType(analysis, last->next_value, nullptr), key_type);
-  return psprintf("SELECT DISTINCT %s FROM %s WHERE %s", key, from.data, where.data);
+  const char* key = Cast(Operand(analysis, value, step_count), ValueType(analysis, value, nullptr), key_type);
+  return psprintf("SELECT DISTINCT %s FROM %s%s", key, from.data, where.data);
+}
+
+}  // namespace
+
+const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, Oid key_type) {
+  const int level = NewGUCNestLevel();
+  // So that what is not the server's own is worded with its schema.
+  (void)set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+  const char* query = WordQuery(analysis, value, steps, step_count, key_type);
+  AtEOXact_GUC(true, level);
+  return query;
 }
 
 const char* CastQuery(Oid from, Oid key_type) {

@@ -69,6 +69,22 @@ const TargetEntry* GroupColumn(const Query* query, const TargetEntry* entry) {
   return nullptr;
 }
 
+// Whether an expression over the groups of `query` has one value for all rows of a group: it is what they are grouped by, or equal
+// values of all group columns have equal bytes.
+bool GroupsKeepBytes(Analysis* analysis, const Query* query, const TargetEntry* entry) {
+  ListCell* cell;
+  if (GroupColumn(query, entry) != nullptr) {
+    return true;
+  }
+  foreach (cell, query->groupClause) {
+    const Node* column = reinterpret_cast<const Node*>(get_sortgroupclause_tle(lfirst_node(SortGroupClause, cell), query->targetList)->expr);
+    if (EqualityClassOf(analysis, exprType(column), exprCollation(column)) == 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // Leaves out the targets that a level below groups by another equality than `family` (text above citext: a group's text is that
 // of one of its rows).
 Target* GroupBy(Analysis* analysis, Target* targets, Oid family) {
@@ -96,7 +112,7 @@ Target* ResolveJoinColumn(Analysis* analysis, Level* level, const Var* var, Reso
   if (var->varattno <= 0 || var->varattno > list_length(entry->joinaliasvars)) {
     return nullptr;
   }
-  return ResolveExpression(analysis, level, static_cast<const Node*>(list_nth(entry->joinaliasvars, var->varattno - 1)), mode);
+  return ResolveExpression(analysis, level, nullptr, static_cast<const Node*>(list_nth(entry->joinaliasvars, var->varattno - 1)), mode);
 }
 
 // Output column `number` of every branch of a set operation.
@@ -184,7 +200,7 @@ const Node* StripRelabel(const Node* expr) {
   return expr;
 }
 
-Target* ResolveExpression(Analysis* analysis, Level* level, const Node* expr, Resolve mode) {
+Target* ResolveExpression(Analysis* analysis, Level* level, const Join* join, const Node* expr, Resolve mode) {
   check_stack_depth();
   const Node* bare = StripRelabel(expr);
   if (bare == nullptr) {
@@ -193,7 +209,8 @@ Target* ResolveExpression(Analysis* analysis, Level* level, const Node* expr, Re
   if (IsA(bare, Var)) {
     return ResolveVar(analysis, level, reinterpret_cast<const Var*>(bare), mode);
   }
-  return IsA(bare, CoalesceExpr) ? ResolveCoalesce(analysis, level, bare, mode) : nullptr;
+  Target* merged = IsA(bare, CoalesceExpr) ? ResolveCoalesce(analysis, level, bare, mode) : nullptr;
+  return merged != nullptr ? merged : ResolveGeneral(analysis, level, join, bare, mode);
 }
 
 Target* ResolveVar(Analysis* analysis, Level* level, const Var* var, Resolve mode) {
@@ -243,11 +260,20 @@ Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resol
     }
   }
   const Node* expr = StripRelabel(reinterpret_cast<const Node*>(entry->expr));
-  if (mode == Resolve::kExit && !IsA(expr, Var) && !IsA(expr, CoalesceExpr)) {
-    NoteRange(analysis, level->from, level->to, psprintf("column \"%s\" is not a plain column", entry->resname != nullptr ? entry->resname : "?"), 2);
+  Target* targets = ResolveExpression(analysis, level, nullptr, expr, mode);
+  if (mode == Resolve::kEnter || IsA(expr, Var)) {
+    return mode == Resolve::kEnter ? targets : Group(analysis, level->query, entry, targets);
   }
-  Target* targets = ResolveExpression(analysis, level, expr, mode);
-  return mode == Resolve::kExit ? Group(analysis, level->query, entry, targets) : targets;
+  if (targets == nullptr) {
+    NoteRange(analysis, level->from, level->to,
+              psprintf("column \"%s\" is not an expression of one table's columns", entry->resname != nullptr ? entry->resname : "?"), 2);
+    return nullptr;
+  }
+  if (!GroupsKeepBytes(analysis, level->query, entry)) {
+    NoteRange(analysis, level->from, level->to, "its rows are grouped by a column whose equal values may differ", 5);
+    return nullptr;
+  }
+  return Group(analysis, level->query, entry, targets);
 }
 
 }  // namespace tviews::lineage

@@ -14,21 +14,22 @@ bool WalkChildren(Node* node, bool (*walker)(Node*, Context*), Context* context)
 #endif
 }
 
-template <typename Context>
-bool WalkQuery(Query* query, bool (*walker)(Node*, Context*), Context* context, int flags) {
-#if PG_VERSION_NUM >= 160000
-  return query_tree_walker(query, reinterpret_cast<tree_walker_callback>(reinterpret_cast<void (*)()>(walker)), context, flags);
-#else
-  return query_tree_walker(query, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context, flags);
-#endif
-}
-
+// A copy in which `mutator` has replaced children.
 template <typename Context>
 Node* MutateChildren(Node* node, Node* (*mutator)(Node*, Context*), Context* context) {
 #if PG_VERSION_NUM >= 160000
   return expression_tree_mutator(node, reinterpret_cast<tree_mutator_callback>(reinterpret_cast<void (*)()>(mutator)), context);
 #else
   return expression_tree_mutator(node, reinterpret_cast<Node* (*)()>(reinterpret_cast<void (*)()>(mutator)), context);
+#endif
+}
+
+template <typename Context>
+bool WalkQuery(Query* query, bool (*walker)(Node*, Context*), Context* context, int flags) {
+#if PG_VERSION_NUM >= 160000
+  return query_tree_walker(query, reinterpret_cast<tree_walker_callback>(reinterpret_cast<void (*)()>(walker)), context, flags);
+#else
+  return query_tree_walker(query, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context, flags);
 #endif
 }
 

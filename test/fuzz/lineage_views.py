@@ -55,6 +55,8 @@ class Generator:
         r = self.rng.random()
         if r < 0.62:
             sides = (left, right) if self.chance(0.5) else (right, left)
+            if self.chance(0.2):
+                return self.equality(self.pick(sides[0]), self.pick(sides[1]))
             return "%s = %s" % (self.pick(sides[0]), self.pick(sides[1]))
         if r < 0.70:
             side = self.pick([left, right])
@@ -67,6 +69,11 @@ class Generator:
             sublink = self.sublink(depth, left + right + outer)
             return "(%s OR %s = 3)" % (sublink, self.pick(left)) if self.chance(0.2) else sublink
         return "%s > 2" % self.pick(left + right)
+
+    def equality(self, left, right):
+        """An equality of expressions."""
+        form = self.pick(["%s + 1 = %s", "coalesce(%s, 1) = %s", "%s = coalesce(%s, 2)", "%s::text = %s::text", "%s % 2 = %s", "%s = %s - 1", "nullif(%s, 2) = %s"])
+        return form.replace("% 2", "%% 2") % (left, right)
 
     def conditions(self, depth, left, right, outer, high=2):
         return " AND ".join(self.condition(depth, left, right, outer) for _ in range(1 if self.chance(0.75) else high))
@@ -119,6 +126,8 @@ class Generator:
             where = " WHERE " + self.conditions(depth, columns, (outer or columns) if self.chance(0.9) else columns, outer)
         count = width or self.rng.randint(2, 4)
         chosen = [self.pick(columns) for _ in range(count)]
+        if self.chance(0.15):
+            chosen[0] = self.pick(["(%s + 1)", "coalesce(%s, 0)", "(%s * 2)", "(-%s)"]) % chosen[0]
         with_outer = list(chosen)
         if outer and not top and self.chance(0.1):
             with_outer[self.rng.randrange(count)] = self.pick(outer)
@@ -180,7 +189,7 @@ def main():
             if some_keyed == 0:
                 pathless += 1
                 continue
-            cursor.execute("SELECT * FROM misses('candidate', 'c1', %s)", (rounds,))
+            cursor.execute("SELECT * FROM misses('candidate', '{c1}', %s)", (rounds,))
             row = cursor.fetchone()
         except psycopg2.Error as error:
             errors += 1

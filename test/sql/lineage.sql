@@ -35,9 +35,9 @@ CREATE TABLE blog.tv_post (pk_post bigint PRIMARY KEY, id uuid, tenant_id uuid, 
 \i :views_file
 \set ECHO all
 \pset format unaligned
-SELECT v AS view, d.* FROM (VALUES ('crm.v_user', 'pk_user'), ('blog.v_post', 'pk_post'), ('blog.v_post_thread', 'pk_post'), ('shop.v_order', 'pk_order'),
+SELECT v AS view, base_table, capture_columns, kind, used_columns, mapping_query, reason FROM (VALUES ('crm.v_user', 'pk_user'), ('blog.v_post', 'pk_post'), ('blog.v_post_thread', 'pk_post'), ('shop.v_order', 'pk_order'),
   ('blog.v_post_tags', 'pk_post'), ('crm.v_user_stats', 'pk_user'), ('crm.v_organization_dashboard', 'pk_organization'), ('ops.v_allocation', 'id'),
-  ('blog.v_comment', 'pk_comment')) s(v, k), LATERAL pg_tviews_derive(v::regclass, ARRAY[k]) d;
+  ('blog.v_comment', 'pk_comment'), ('ops.v_doc_user', 'id')) s(v, k), LATERAL pg_tviews_derive(v::regclass, ARRAY[k]) d;
 SELECT v AS view, pg_temp.refusal(v::regclass, k) FROM (VALUES ('shop.v_category', 'pk_category'), ('blog.v_comment_tree', 'pk_comment'),
   ('shop.v_product_rank', 'pk_product'), ('shop.v_best_seller', 'pk_product'), ('ops.v_doc_user', 'id')) s(v, k);
 SELECT base_table, capture_columns, kind, reason FROM pg_tviews_derive('shop.v_category', '{pk_category}', true);
@@ -123,6 +123,15 @@ SELECT q AS query, pg_temp.outcome(q) FROM unnest(ARRAY['SELECT c::text AS k, co
   'SELECT i COLLATE "C" AS k, count(*) FROM lin.b WHERE i IS NOT NULL GROUP BY i', 'SELECT id AS k, c::text FROM lin.ci GROUP BY id',
   'SELECT a.id AS k, s.c FROM lin.a JOIN (SELECT id, c FROM lin.ci GROUP BY id) s ON s.c::text = a.t', 'SELECT r AS k FROM lin.ci WHERE r IS NOT NULL',
   'SELECT a.id AS k, (SELECT count(*) FROM lin.a o WHERE o.arr = a.arr) FROM lin.a']) q;
+-- Join keys and keys that are expressions: the words of their queries.
+CREATE INDEX ON lin.b (lower(t));
+CREATE VIEW lin.v_expressions AS SELECT a.id + 1 AS k, count(*) FROM lin.a LEFT JOIN lin.b b1 ON lower(b1.t) = a.t LEFT JOIN lin.b b2 ON b2.t || b2.d = coalesce(a.v, 'none')
+  LEFT JOIN lin.b b3 ON b3.j ->> 'a' = a.id::text LEFT JOIN lin.b b4 ON b4.arr = a.arr LEFT JOIN lin.b b5 ON date_trunc('day', b5.tz) = a.ts LEFT JOIN "Weird ""one"""."The Table" w ON w."select" * 2 = a.id
+  LEFT JOIN lin.b b6 ON lower(b6.ct) = a.ct GROUP BY a.id + 1;
+SELECT base_table, capture_columns, kind, captures_nulls, mapping_query FROM pg_tviews_derive('lin.v_expressions', '{k}');
+SELECT q AS query, pg_temp.outcome(q) FROM unnest(ARRAY['SELECT a.id AS k, s.c FROM lin.a JOIN (SELECT n::text AS t, count(*) AS c FROM lin.b GROUP BY n) s ON s.t = a.t',
+  'SELECT a.id AS k, b.t FROM lin.a LEFT JOIN lin.b ON b.id = a.b JOIN lin.b o ON o.t = coalesce(b.t, ''none'')', 'SELECT a.id AS k, b.t FROM lin.a JOIN lin.b ON b.b + a.b = a.id']) q;
+
 CREATE VIEW lin.two AS SELECT id AS k, b FROM lin.a;
 CREATE FUNCTION pg_temp.derive_keys(keys text[]) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
