@@ -16,7 +16,8 @@ CREATE TABLE pg_tview_catalog (
   options     jsonb NOT NULL,
   settings    text[] NOT NULL,            -- pinned: name, value, name, value ...
   state       "char" NOT NULL DEFAULT 'f',-- f fresh, r refreshing, p paused, d degraded, b building, s restored
-  created_at  timestamptz NOT NULL DEFAULT pg_catalog.now());
+  created_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  adopted     boolean NOT NULL DEFAULT false);  -- the table was there before; pg_tviews_drop leaves it
 COMMENT ON TABLE pg_tview_catalog IS 'pg_tviews: one row per TVIEW; read pg_tview_meta instead';
 
 CREATE TABLE pg_tview_relation (
@@ -127,9 +128,16 @@ CREATE FUNCTION pg_tviews_create(tview text, query text, options jsonb DEFAULT '
   LANGUAGE c STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_create(text, text, jsonb) IS 'creates a TVIEW: a table with the rows of a query, kept fresh after every commit';
 
+CREATE FUNCTION pg_tviews_adopt(tview regclass, query text, options jsonb DEFAULT '{}') RETURNS regclass
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_adopt(regclass, text, jsonb) IS 'makes an existing table a TVIEW: the columns of the query are kept fresh, all else stays as it is';
+
+CREATE FUNCTION pg_tviews_convert_existing_table(table_name text) RETURNS regclass LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_convert_existing_table(text) IS 'adopts the table tv_x with the existing view v_x';
+
 CREATE FUNCTION pg_tviews_drop(tview text, if_exists boolean DEFAULT false, cascade boolean DEFAULT false) RETURNS void
   LANGUAGE c STRICT AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION pg_tviews_drop(text, boolean, boolean) IS 'drops a TVIEW, and its view if pg_tviews made it';
+COMMENT ON FUNCTION pg_tviews_drop(text, boolean, boolean) IS 'drops a TVIEW, and its view if pg_tviews made it; an adopted table stays, as an ordinary table';
 
 CREATE FUNCTION pg_tviews_resolve(tview text) RETURNS regclass LANGUAGE c STRICT STABLE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_resolve(text) IS 'the table of a TVIEW, from ''post'', ''tv_post'', ''app.tv_post'' or a quoted form';
@@ -165,7 +173,7 @@ CREATE VIEW pg_tview_meta AS
                FROM pg_tview_relation r WHERE r.tview = c.tview ORDER BY r.relation) AS array_match_keys,
          c.created_at, n.nspname AS schema_name, c.key_columns, c.level, c.options,
          CASE c.state WHEN 'f' THEN 'fresh' WHEN 'r' THEN 'refreshing' WHEN 'p' THEN 'paused' WHEN 'd' THEN 'degraded' WHEN 'b' THEN 'building'
-                      WHEN 's' THEN 'restored' END AS state
+                      WHEN 's' THEN 'restored' END AS state, c.adopted
   FROM pg_tview_catalog c JOIN pg_catalog.pg_class t ON t.oid = c.tview JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
   WHERE pg_catalog.has_table_privilege(c.tview, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'MEMBER');
 COMMENT ON VIEW pg_tview_meta IS 'the TVIEWs of this database that you may read';

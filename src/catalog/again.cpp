@@ -1,5 +1,6 @@
 // RegisterAgain: a TVIEW's view, or something it reads, changed shape.
 #include "catalog/change.h"
+#include "catalog/columns.h"
 #include "catalog/internal_sql.h"
 #include "catalog/register.h"
 #include "catalog/registration.h"
@@ -17,6 +18,7 @@ struct Row {
   char** key;
   bool unkeyed_full;
   ArrayType* settings;
+  bool adopted;
 };
 
 bool ReadRow(Oid table, Row* row) {
@@ -24,6 +26,7 @@ bool ReadRow(Oid table, Row* row) {
   const bool found = NextRow(&scan);
   if (found) {
     row->view = OidColumn(scan, tview_column::kView);
+    row->adopted = BoolColumn(scan, tview_column::kAdopted);
     row->key = ArrayTexts(ArrayColumn(scan, tview_column::kKeyColumns), &row->key_count);
     row->settings = ArrayColumn(scan, tview_column::kSettings);
     Jsonb* options = DatumGetJsonbP(CopiedColumn(scan, tview_column::kOptions));
@@ -36,7 +39,7 @@ bool ReadRow(Oid table, Row* row) {
 }
 
 // Adds to the table the columns that the view gained.  The table's owner does it: the view may be somebody else's.
-void AddColumns(Oid table, Oid view) {
+void AddColumns(Oid table, Oid view, bool adopted) {
   StringInfoData sql;
   initStringInfo(&sql);
   Relation relation = relation_open(view, AccessShareLock);
@@ -49,7 +52,7 @@ void AddColumns(Oid table, Oid view) {
       Oid type, collation;
       int32 typmod;
       get_atttypetypmodcoll(table, existing, &type, &typmod, &collation);
-      if (type != column->atttypid) {
+      if (!TypeFits(column->atttypid, type, adopted)) {
         ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                         errmsg("column \"%s\" has type %s in table \"%s\" but type %s in its view", name, format_type_be(type), get_rel_name(table), format_type_be(column->atttypid)),
                         errhint("Drop the TVIEW and create it again.")));
@@ -111,12 +114,12 @@ bool DeriveAgain(Oid table, bool names_only) {
   pg::LeaveOwner(as_owner);
   LockRelationOid(table, ShareRowExclusiveLock);  // before the object, as everybody
   LockTview(table);
-  AddColumns(table, row.view);
+  AddColumns(table, row.view, row.adopted);
   const char* name = get_rel_name(table);
   ArrayType* columns = ViewColumns(row.view);
   const SqlContext context = EnterSql(ExtensionOwner());
   RunSql("UPDATE %s.pg_tview_catalog SET entity = $2, definition = pg_catalog.pg_get_viewdef(view), columns = $3, level = $4 WHERE tview = $1",
-         {OidArgument(table), TextArgument(strncmp(name, "tv_", 3) == 0 && name[3] != '\0' ? name + 3 : name), ArrayArgument(columns), IntArgument(LevelFor(relations))});
+         {OidArgument(table), TextArgument(EntityOf(name)), ArrayArgument(columns), IntArgument(LevelFor(relations))});
   LeaveSql(context);
   CommandCounterIncrement();
   WriteLineage(table, lineage, row.key, row.key_count, columns);

@@ -2,7 +2,7 @@
 #include "catalog/building.h"
 
 #include "catalog/internal_sql.h"
-#include "catalog/register.h"
+#include "catalog/rows.h"
 #include "pg/extension.h"
 #include "shmem/segment.h"
 
@@ -29,6 +29,10 @@ void CreateView(Building* building) {
                     errdetail("The query of TVIEW \"%s\" is kept in a view of that name.", definition.name),
                     errhint("To use the existing view, give the query as SELECT * FROM %s.", quote_qualified_identifier(building->schema, name))));
   }
+  if (strlen(name) >= NAMEDATALEN) {
+    ereport(ERROR, (errcode(ERRCODE_NAME_TOO_LONG), errmsg("view name \"%s\" is too long", name),
+                    errhint("Make a view under another name, and give the query as SELECT * FROM that view.")));
+  }
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfo(&sql, "CREATE VIEW %s", quote_qualified_identifier(building->schema, name));
@@ -40,7 +44,7 @@ void CreateView(Building* building) {
     appendStringInfoChar(&sql, ')');
   }
   appendStringInfo(&sql, " AS %s", definition.query);
-  const SqlContext context = EnterSql(GetUserId());
+  const SqlContext context = EnterSql(building->user);
   RunUtility(sql.data);
   RunUtility(psprintf("COMMENT ON VIEW %s IS %s", quote_qualified_identifier(building->schema, name),
                       quote_literal_cstr(psprintf("definition of TVIEW %s, made by pg_tviews", definition.name))));
@@ -70,7 +74,57 @@ const char* ColumnNames(const Building& building) {
   return list.data;
 }
 
+// The names of the columns of the table's primary key, if the view has them all; null otherwise.
+const char** PrimaryKey(const Building& building, int* count) {
+  if (!OidIsValid(building.table)) {
+    return nullptr;
+  }
+  Relation table = relation_open(building.table, AccessShareLock);
+  RelationGetIndexList(table);  // fills rd_pkindex
+  const Oid primary = table->rd_pkindex;
+  relation_close(table, NoLock);
+  if (!OidIsValid(primary)) {
+    return nullptr;
+  }
+  Relation index = index_open(primary, AccessShareLock);
+  *count = index->rd_index->indnkeyatts;
+  const char** names = static_cast<const char**>(palloc(sizeof(char*) * *count));
+  bool all = true;
+  for (int i = 0; i < *count; ++i) {
+    names[i] = get_attname(building.table, index->rd_index->indkey.values[i], false);
+    all = all && get_attnum(building.view, names[i]) > 0;
+  }
+  index_close(index, NoLock);
+  return all ? names : nullptr;
+}
+
+// The key when no option names it; `id` if nothing better is there.
+void DefaultKey(Building* building) {
+  const char* primary = psprintf("pk_%s", building->entity);
+  building->key_count = 1;
+  building->key = static_cast<const char**>(palloc(sizeof(char*)));
+  building->key[0] = get_attnum(building->view, primary) > 0 ? primary : "id";
+  int count;
+  const char** of_table = get_attnum(building->view, building->key[0]) > 0 ? nullptr : PrimaryKey(*building, &count);
+  if (of_table != nullptr) {
+    building->key = of_table;
+    building->key_count = count;
+  }
+}
+
 }  // namespace
+
+void CheckEntity(const char* schema, const char* entity) {
+  RowScan scan = OpenRows(pg::Table::kTview, nullptr);
+  while (NextRow(&scan)) {
+    const Oid table = OidColumn(scan, tview_column::kTview);
+    if (strcmp(TextColumn(scan, tview_column::kEntity), entity) == 0 && get_rel_namespace(table) == get_namespace_oid(schema, true)) {
+      ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("there is a TVIEW \"%s\" in schema \"%s\" already", entity, schema),
+                      errdetail("It is table \"%s\".", get_rel_name(table))));
+    }
+  }
+  CloseRows(&scan);
+}
 
 void MakeView(Building* building) {
   building->view = building->definition->view;
@@ -87,10 +141,7 @@ void ChooseKey(Building* building) {
     building->key = options.key;
     building->key_count = options.key_count;
   } else {
-    const char* primary = psprintf("pk_%s", building->entity);
-    building->key_count = 1;
-    building->key = static_cast<const char**>(palloc(sizeof(char*)));
-    building->key[0] = get_attnum(building->view, primary) > 0 ? primary : "id";
+    DefaultKey(building);
   }
   building->key_columns = static_cast<AttrNumber*>(palloc(sizeof(AttrNumber) * building->key_count));
   for (int i = 0; i < building->key_count; ++i) {
@@ -106,6 +157,21 @@ void ChooseKey(Building* building) {
                     errdetail("Its columns are %s.", ColumnNames(*building)),
                     errhint("Select a unique column as \"pk_%s\" or \"id\", or name one with the option \"key\".", building->entity)));
   }
+}
+
+Registration RegistrationOf(const Building& building, State state) {
+  Registration registration = {};
+  registration.table = building.table;
+  registration.adopted = building.adopted;
+  registration.view = building.view;
+  registration.owns_view = building.owns_view;
+  registration.entity = building.entity;
+  registration.key = building.key;
+  registration.key_count = building.key_count;
+  registration.columns = TextArray(building.columns, building.column_count);
+  registration.options = &building.definition->options;
+  registration.state = state;
+  return registration;
 }
 
 void AuditMade(const char* operation, const Building& building) {

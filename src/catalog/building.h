@@ -1,6 +1,7 @@
 // A TVIEW while it is made: what creation, adoption and their parts hand on to each other.
 #pragma once
 
+#include "catalog/register.h"
 #include "catalog/registration.h"
 #include "pg/pg.h"
 
@@ -8,6 +9,7 @@ namespace tviews::catalog {
 
 struct Building {
   const NewTview* definition;
+  Oid user;  // makes the view and what is missing: the owner of the TVIEW
   const char* schema;
   const char* entity;
   const char* qualified;  // quoted name of the table
@@ -20,6 +22,7 @@ struct Building {
   const char** key;
   AttrNumber* key_columns;  // in the view
   Oid table;
+  bool adopted;  // the table was there before
   uint64 rows;
   const char* unique;  // the columns whose unique index is being made; for the error
 };
@@ -30,8 +33,11 @@ void CheckSession();
 // Makes the view v_<entity> of the definition's query, or takes the view that it names; then its columns.
 void MakeView(Building* building);
 
-// The option "key", pk_<entity> or id.  Ereports 42703.
+// The option "key"; else pk_<entity>, id or, for a table that is there, the columns of its primary key.  Ereports 42703.
 void ChooseKey(Building* building);
+
+// No other TVIEW of the schema is called like this.  Ereports 42710.
+void CheckEntity(const char* schema, const char* entity);
 
 // Makes the table, empty.
 void MakeTable(Building* building);
@@ -41,6 +47,9 @@ void FillAndIndex(Building* building);
 
 // "a, b" with quotes.
 const char* ColumnList(const char* const* columns, int count);
+
+// What the catalog keeps of it.
+Registration RegistrationOf(const Building& building, State state);
 
 // Appends to the audit log what was made; `operation` CREATE or ADOPT.
 void AuditMade(const char* operation, const Building& building);

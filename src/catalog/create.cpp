@@ -43,13 +43,15 @@ Oid CreateTview(const NewTview& definition, uint64* rows) {
   CheckSession();
   Building building = {};
   building.definition = &definition;
+  building.user = GetUserId();
   building.entity = CheckName(definition.name);
   building.schema = CheckSchema(definition);
   building.qualified = quote_qualified_identifier(building.schema, definition.name);
+  CheckEntity(building.schema, building.entity);
   MakeView(&building);
   ChooseKey(&building);
-  pg::OwnerContext as_owner = pg::EnterOwner(GetUserId(), definition.options.settings);
-  const List* relations = LockRelationsRead(building.view, GetUserId(), ShareRowExclusiveLock);
+  pg::OwnerContext as_owner = pg::EnterOwner(building.user, definition.options.settings);
+  const List* relations = LockRelationsRead(building.view, building.user, ShareRowExclusiveLock);
   pg::LeaveOwner(as_owner);
   MakeTable(&building);
   lineage::Request request = {};
@@ -58,15 +60,13 @@ Oid CreateTview(const NewTview& definition, uint64* rows) {
   request.key_columns = building.key_columns;
   request.unkeyed_full = definition.options.unkeyed_full;
   request.table = building.table;
-  as_owner = pg::EnterOwner(GetUserId(), definition.options.settings);
+  as_owner = pg::EnterOwner(building.user, definition.options.settings);
   const lineage::Lineage lineage = lineage::DeriveLineage(request);
   pg::LeaveOwner(as_owner);
   FillAndIndex(&building);
   LockTview(building.table);
   const bool filled = definition.with_data && !definition.options.background;
-  Registration registration = {building.table, building.view, building.owns_view, building.entity, building.key, building.key_count,
-                               TextArray(building.columns, building.column_count), &definition.options, filled ? State::kFresh : State::kBuilding};
-  Register(registration, relations, lineage);
+  Register(RegistrationOf(building, filled ? State::kFresh : State::kBuilding), relations, lineage);
   if (!filled) {
     MarkForReconciliation(building.table);
   }

@@ -141,6 +141,40 @@ void ForgetTview(Oid table) {
   Audit("DROP", entity, "{}");
 }
 
+namespace {
+
+bool IsAdopted(Oid table) {
+  RowScan scan = OpenRowsByKey(pg::Table::kTview, kTviewIndex, tview_column::kTview, ObjectIdGetDatum(table), true, nullptr);
+  const bool adopted = NextRow(&scan) && BoolColumn(scan, tview_column::kAdopted);
+  CloseRows(&scan);
+  return adopted;
+}
+
+// An adopted table goes back to its user, rows and all.
+void Release(Oid table, DropBehavior behavior) {
+  RowScan scan = OpenRowsByKey(pg::Table::kTview, kTviewIndex, tview_column::kTview, ObjectIdGetDatum(table), true, nullptr);
+  const ObjectAddress view = {RelationRelationId, NextRow(&scan) ? OidColumn(scan, tview_column::kView) : InvalidOid, 0};
+  const bool owns_view = BoolColumn(scan, tview_column::kOwnsView);
+  CloseRows(&scan);
+  ForgetTview(table);
+  CommandCounterIncrement();
+  deleteDependencyRecordsForSpecific(RelationRelationId, table, DEPENDENCY_NORMAL, RelationRelationId, view.objectId);
+  RemoveTviewTriggers(table);
+  const SqlContext context = EnterSql(ExtensionOwner());
+  RunSql("UPDATE %s.pg_tview_relation SET is_tview = false WHERE relation = $1", {OidArgument(table)});
+  LeaveSql(context);
+  CommandCounterIncrement();
+  RecomputeLevels();
+  InvalidateRelations(list_make1_oid(table));
+  if (owns_view) {
+    performDeletion(&view, behavior, 0);
+  }
+  ereport(NOTICE, (errmsg("table \"%s\" is no TVIEW any more; it stays with its rows", get_rel_name(table)), errdetail("It was there before pg_tviews adopted it."),
+                   errhint("DROP TABLE drops it.")));
+}
+
+}  // namespace
+
 void DropTview(Oid table, bool cascade) {
   shmem::RequireAttached();  // without the hooks the rows would stay
   if (!pg_class_ownercheck(table, GetUserId())) {
@@ -151,6 +185,10 @@ void DropTview(Oid table, bool cascade) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("TVIEW was dropped concurrently")));
   }
   LockTview(table);
+  if (IsAdopted(table)) {
+    Release(table, cascade ? DROP_CASCADE : DROP_RESTRICT);
+    return;
+  }
   const SqlContext context = EnterSql(GetUserId());
   RunUtility(psprintf("DROP TABLE %s%s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table)), cascade ? " CASCADE" : ""));
   LeaveSql(context);

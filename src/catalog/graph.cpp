@@ -46,36 +46,6 @@ pg::KeyType* ColumnTypes(Oid relation, const AttrNumber* columns, int count) {
   return types;
 }
 
-// The valid, immediate, complete unique index over exactly the key columns.  Needs no lock on the table.
-Oid FindKeyIndex(Oid table, const AttrNumber* key, int key_count) {
-  Oid found = InvalidOid;
-  Relation indexes = table_open(IndexRelationId, AccessShareLock);
-  ScanKeyData scan_key;
-  ScanKeyInit(&scan_key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
-  SysScanDesc scan = systable_beginscan(indexes, IndexIndrelidIndexId, true, nullptr, 1, &scan_key);
-  HeapTuple tuple;
-  while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-    const Form_pg_index form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-    if (!form->indisunique || !form->indisvalid || !form->indisready || !form->indislive || !form->indimmediate || form->indnkeyatts != key_count ||
-        !heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) || !heap_attisnull(tuple, Anum_pg_index_indexprs, nullptr)) {
-      continue;
-    }
-    bool same = true;
-    for (int i = 0; i < key_count && same; ++i) {
-      same = false;
-      for (int j = 0; j < key_count && !same; ++j) {
-        same = form->indkey.values[j] == key[i];
-      }
-    }
-    if (same && (form->indisprimary || !OidIsValid(found))) {
-      found = form->indexrelid;
-    }
-  }
-  systable_endscan(scan);
-  table_close(indexes, AccessShareLock);
-  return found;
-}
-
 int64 MinInterval(Datum options) {
   Jsonb* json = DatumGetJsonbP(options);
   if (!JB_ROOT_IS_OBJECT(json)) {
@@ -300,6 +270,35 @@ void LoadReads(Graph* graph, Snapshot snapshot) {
 }
 
 }  // namespace
+
+Oid FindKeyIndex(Oid table, const AttrNumber* key, int key_count) {
+  Oid found = InvalidOid;
+  Relation indexes = table_open(IndexRelationId, AccessShareLock);
+  ScanKeyData scan_key;
+  ScanKeyInit(&scan_key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
+  SysScanDesc scan = systable_beginscan(indexes, IndexIndrelidIndexId, true, nullptr, 1, &scan_key);
+  HeapTuple tuple;
+  while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+    const Form_pg_index form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+    if (!form->indisunique || !form->indisvalid || !form->indisready || !form->indislive || !form->indimmediate || form->indnkeyatts != key_count ||
+        !heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) || !heap_attisnull(tuple, Anum_pg_index_indexprs, nullptr)) {
+      continue;
+    }
+    bool same = true;
+    for (int i = 0; i < key_count && same; ++i) {
+      same = false;
+      for (int j = 0; j < key_count && !same; ++j) {
+        same = form->indkey.values[j] == key[i];
+      }
+    }
+    if (same && (form->indisprimary || !OidIsValid(found))) {
+      found = form->indexrelid;
+    }
+  }
+  systable_endscan(scan);
+  table_close(indexes, AccessShareLock);
+  return found;
+}
 
 Graph* LoadGraph(Snapshot snapshot) {
   Graph* graph = static_cast<Graph*>(palloc0(sizeof(Graph)));

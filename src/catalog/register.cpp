@@ -94,12 +94,12 @@ void AddMapping(Oid table, int ordinal, Oid relation, ArrayType* columns, ArrayT
 
 void LockTview(Oid table) { LockDatabaseObject(pg::TableOid(pg::Table::kTview), table, 0, ExclusiveLock); }
 
-List* LockRelationsRead(Oid view, Oid user, LOCKMODE mode) {
+List* LockRelationsRead(Oid view, Oid user, LOCKMODE mode, Oid also) {
   List* relations = NIL;
   List* locked = NIL;
   for (;;) {  // what the view reads can change until the locks are held
     relations = lineage::RelationsRead(view);
-    List* wanted = NIL;
+    List* wanted = OidIsValid(also) ? CaptureMembers(also) : NIL;
     ListCell* cell;
     foreach (cell, relations) {
       if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell)))) {
@@ -188,11 +188,12 @@ void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const*
 void Register(const Registration& registration, const List* relations, const lineage::Lineage& lineage) {
   const SqlContext context = EnterSql(ExtensionOwner());
   RunSql(
-      "INSERT INTO %s.pg_tview_catalog (tview, view, owns_view, entity, definition, key_columns, columns, level, options, settings, state) "
-      "VALUES ($1, $2, $3, $4, pg_catalog.pg_get_viewdef($2), $5, $6, $7, $8, $9, $10)",
+      "INSERT INTO %s.pg_tview_catalog (tview, view, owns_view, entity, definition, key_columns, columns, level, options, settings, state, adopted) "
+      "VALUES ($1, $2, $3, $4, pg_catalog.pg_get_viewdef($2), $5, $6, $7, $8, $9, $10, $11)",
       {OidArgument(registration.table), OidArgument(registration.view), BoolArgument(registration.owns_view), TextArgument(registration.entity),
        ArrayArgument(TextArray(registration.key, registration.key_count)), ArrayArgument(registration.columns), IntArgument(LevelFor(relations)),
-       JsonArgument(registration.options->json), ArrayArgument(registration.options->settings), CharArgument(static_cast<char>(registration.state))});
+       JsonArgument(registration.options->json), ArrayArgument(registration.options->settings), CharArgument(static_cast<char>(registration.state)),
+       BoolArgument(registration.adopted)});
   LeaveSql(context);
   CommandCounterIncrement();
   CarryDefinition(registration.table);

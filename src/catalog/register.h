@@ -8,9 +8,9 @@
 namespace tviews::catalog {
 
 // Locks every relation that `view` reads, and the partitions and children, in OID order, then the objects of the TVIEWs among
-// them.  `mode`: SHARE ROW EXCLUSIVE where what is captured may change; SHARE UPDATE EXCLUSIVE lets writers go on.  Checks SELECT
+// them; `also` (may be InvalidOid) with them, as one.  `mode`: SHARE ROW EXCLUSIVE where what is captured may change; SHARE UPDATE EXCLUSIVE lets writers go on.  Checks SELECT
 // and TRIGGER for `user` (InvalidOid: no check).  Returns the relations read.  Ereports.
-List* LockRelationsRead(Oid view, Oid user, LOCKMODE mode);
+List* LockRelationsRead(Oid view, Oid user, LOCKMODE mode, Oid also = InvalidOid);
 
 // Takes the object lock of a TVIEW to the end of the transaction.
 void LockTview(Oid table);
@@ -18,6 +18,7 @@ void LockTview(Oid table);
 // What the catalog keeps of a TVIEW.
 struct Registration {
   Oid table, view;
+  bool adopted;    // the table was there before: pg_tviews_drop leaves it
   bool owns_view;
   const char* entity;
   const char* const* key;
@@ -38,7 +39,7 @@ void CarryDefinition(Oid table);
 
 // Registers a table that came back from a dump, from the arguments of its row trigger; the worker reconciles it.  Does nothing when
 // it is a TVIEW already or its view is missing.  Ereports as CreateTview.
-void RegisterRestored(Oid table, const char* view, const char* key, const char* options, bool owns_view);
+void RegisterRestored(Oid table, const char* view, const char* key, const char* options, bool owns_view, bool adopted);
 
 // Replaces the lineage rows of `table` by `lineage`, ensures triggers, removes those not needed any more, invalidates.
 void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const* key, int key_count, ArrayType* owned_columns);

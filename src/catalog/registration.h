@@ -44,7 +44,15 @@ struct NewTview {
 // READ or SERIALIZABLE; 42P07 when the table exists; 42501 without SELECT and TRIGGER on a base table.
 Oid CreateTview(const NewTview& definition, uint64* rows);
 
-// Drops it: table, view if pg_tviews made it, capture triggers that nothing needs any more, catalog rows.
+// Makes the existing table `table` a TVIEW: `definition.name` is its name, the options that describe tables are refused.  Only the
+// columns of the query become pg_tviews' own; rows are brought up to date by difference.  Ereports as CreateTview; 42809 for what
+// cannot be a TVIEW, 42501 for another's table, 42710 when it is one already, 55000 without an index on the key.
+Oid AdoptTview(Oid table, const NewTview& definition);
+
+// The entity of a table: its name without tv_, or its name.
+const char* EntityOf(const char* table);
+
+// Drops it: table (an adopted one stays, as an ordinary table), view if pg_tviews made it, capture triggers that nothing needs any more, catalog rows.
 void DropTview(Oid table, bool cascade);
 
 // Removes the catalog rows and unneeded triggers of TVIEWs whose table is gone; called by the utility and object-access hooks.

@@ -45,15 +45,15 @@ void CarryDefinition(Oid table) {
     elog(ERROR, "table %u is not registered", table);
   }
   const Oid view = OidColumn(scan, tview_column::kView);
-  const bool owns_view = BoolColumn(scan, tview_column::kOwnsView);
+  const bool owns_view = BoolColumn(scan, tview_column::kOwnsView), adopted = BoolColumn(scan, tview_column::kAdopted);
   int count;
   char** key = ArrayTexts(ArrayColumn(scan, tview_column::kKeyColumns), &count);
   const char* options = FullOptions(CopiedColumn(scan, tview_column::kOptions), ArrayColumn(scan, tview_column::kSettings));
   CloseRows(&scan);
-  CreateTviewTriggers(table, quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)), get_rel_name(view)), KeyText(key, count), options, owns_view);
+  CreateTviewTriggers(table, quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)), get_rel_name(view)), KeyText(key, count), options, owns_view, adopted);
 }
 
-void RegisterRestored(Oid table, const char* view_name, const char* key_text, const char* options_text, bool owns_view) {
+void RegisterRestored(Oid table, const char* view_name, const char* key_text, const char* options_text, bool owns_view, bool adopted) {
   shmem::RequireAttached();
   if (IsTviewTable(table)) {
     return;
@@ -89,7 +89,7 @@ void RegisterRestored(Oid table, const char* view_name, const char* key_text, co
   const lineage::Lineage lineage = lineage::DeriveLineage({view, key_count, key_columns, options.unkeyed_full});
   pg::LeaveOwner(as_owner);
   const char* name = get_rel_name(table);
-  Registration registration = {table, view, owns_view, strncmp(name, "tv_", 3) == 0 && name[3] != '\0' ? name + 3 : name, key, key_count, ViewColumns(view), &options, State::kRestored};
+  const Registration registration = {table, view, adopted, owns_view, EntityOf(name), key, key_count, ViewColumns(view), &options, State::kRestored};
   LockTview(table);
   Register(registration, relations, lineage);
   MarkForReconciliation(table);

@@ -165,10 +165,29 @@ void EnsureCaptureTriggers(Oid relation) {
   }
 }
 
-void CreateTviewTriggers(Oid table, const char* view, const char* key, const char* options, bool owns_view) {
-  List* arguments = list_make4(makeString(pstrdup(view)), makeString(pstrdup(key)), makeString(pstrdup(options)), makeString(pstrdup(owns_view ? "made" : "adopted")));
-  CreateOne(table, kRowTrigger, true, arguments);
-  CreateOne(table, kTruncateTrigger, false, NIL);
+void CreateTviewTriggers(Oid table, const char* view, const char* key, const char* options, bool owns_view, bool adopted) {
+  const char* texts[] = {view, key, options, owns_view ? "made" : "adopted", adopted ? "adopted" : "made"};
+  List* arguments = NIL;
+  for (const char* text : texts) {
+    arguments = lappend(arguments, makeString(pstrdup(text)));
+  }
+  if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE) {
+    CreateOne(table, kRowTrigger, true, arguments);
+    CreateOne(table, kTruncateTrigger, false, NIL);
+    return;
+  }
+  DropOne(table, kRootTrigger);  // a trigger with clones cannot be replaced
+  CreateOne(table, kRootTrigger, true, arguments);
+  EnsureCaptureTriggers(table);
+}
+
+void RemoveTviewTriggers(Oid table) {
+  RemoveRowTriggers(table);
+  if (IsCaptured(table)) {
+    EnsureCaptureTriggers(table);
+  } else {
+    RemoveUnneededTriggers(table);
+  }
 }
 
 void RemoveRowTriggers(Oid relation) {

@@ -14,7 +14,11 @@ List* CaptureMembers(Oid relation);
 
 // The triggers of a TVIEW's own table, made or brought up to date; the row trigger's arguments carry the definition through dump
 // and restore.
-void CreateTviewTriggers(Oid table, const char* view, const char* key, const char* options, bool owns_view);
+void CreateTviewTriggers(Oid table, const char* view, const char* key, const char* options, bool owns_view, bool adopted);
+
+// Takes the definition out of the table's triggers: removes them, or leaves plain ones for the TVIEWs that read it.  REQUIRES: it is
+// not registered any more.
+void RemoveTviewTriggers(Oid table);
 
 // The relation that carries the row trigger for `relation`: the root of its partition tree.
 Oid RowHost(Oid relation);

@@ -23,6 +23,17 @@ char* EqualityText(const pg::KeyType& type) {
   return text;
 }
 
+// The value as an assignment would store it: an explicit cast to varchar(n) and its like would cut what is too long.
+void AppendCast(StringInfo text, const char* value, Oid type, int32 typmod) {
+  Oid function;
+  if (typmod < 0 || find_typmod_coercion_function(type, &function) != COERCION_PATH_FUNC || get_func_nargs(function) != 3) {
+    appendStringInfo(text, "CAST(%s AS %s)", value, format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+    return;
+  }
+  appendStringInfo(text, "%s(CAST(%s AS %s), %d, false)", quote_qualified_identifier(get_namespace_name(get_func_namespace(function)), get_func_name(function)),
+                   value, format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY), typmod);
+}
+
 void AppendColumns(StringInfo text, const catalog::Tview* tview) {
   for (int i = 0; i < tview->owned_count; ++i) {
     Oid have, want, collation;
@@ -34,8 +45,7 @@ void AppendColumns(StringInfo text, const catalog::Tview* tview) {
     if (have == want && (have_typmod == want_typmod || want_typmod < 0)) {
       appendStringInfo(text, "v.%s", column);
     } else {
-      appendStringInfo(text, "CAST(v.%s AS %s)", column,
-                       format_type_extended(want, want_typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+      AppendCast(text, psprintf("v.%s", column), want, want_typmod);
     }
   }
 }

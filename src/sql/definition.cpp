@@ -1,4 +1,4 @@
-// pg_tviews_create, pg_tviews_drop, pg_tviews_announce.
+// pg_tviews_create, _adopt, _convert_existing_table, _drop, _resolve, _announce.
 #include "bgw/launcher.h"
 #include "catalog/graph.h"
 #include "catalog/registration.h"
@@ -26,6 +26,33 @@ void SplitTviewName(const char* text, const char** schema, const char** name) {
   }
 }
 
+Oid Adopt(Oid table, const char* query, Datum options) {
+  shmem::RequireAttached();
+  catalog::NewTview definition = {};
+  definition.name = get_rel_name(table);
+  if (definition.name == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", table)));
+  }
+  definition.options = catalog::ParseOptions(options);
+  definition.with_data = true;
+  DefineByQuery(AnalyseSelect(query), &definition);
+  return catalog::AdoptTview(table, definition);
+}
+
+// The table called "tv_post", "post", "app.tv_post" or a quoted form; tv_post before post.
+Oid ExistingTable(const char* text) {
+  const char *schema, *name;
+  SplitTviewName(text, &schema, &name);
+  const char* names[] = {name, name + 3};
+  for (const char* candidate : names) {
+    const Oid found = schema == nullptr ? RelnameGetRelid(candidate) : get_relname_relid(candidate, get_namespace_oid(schema, false));
+    if (OidIsValid(found)) {
+      return found;
+    }
+  }
+  ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table \"%s\" does not exist", text), errhint("pg_tviews_create() makes a TVIEW of a query.")));
+}
+
 }  // namespace
 }  // namespace tviews::sql
 
@@ -41,6 +68,26 @@ Datum pg_tviews_create(PG_FUNCTION_ARGS) {
   definition.with_data = true;
   sql::DefineByQuery(sql::AnalyseSelect(text_to_cstring(PG_GETARG_TEXT_PP(1))), &definition);
   PG_RETURN_OID(catalog::CreateTview(definition, nullptr));
+}
+
+PG_FUNCTION_INFO_V1(pg_tviews_adopt);
+Datum pg_tviews_adopt(PG_FUNCTION_ARGS) {
+  using namespace tviews;
+  PG_RETURN_OID(sql::Adopt(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_DATUM(2)));
+}
+
+PG_FUNCTION_INFO_V1(pg_tviews_convert_existing_table);
+Datum pg_tviews_convert_existing_table(PG_FUNCTION_ARGS) {
+  using namespace tviews;
+  const Oid table = sql::ExistingTable(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+  const Oid schema = get_rel_namespace(table);
+  const char* view = psprintf("v_%s", catalog::EntityOf(get_rel_name(table)));
+  const char* qualified = quote_qualified_identifier(get_namespace_name(schema), view);
+  if (get_rel_relkind(get_relname_relid(view, schema)) != RELKIND_VIEW) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("view %s does not exist", qualified), errdetail("It would be the definition of TVIEW \"%s\".", get_rel_name(table)),
+                    errhint("Create it, or give the query to pg_tviews_adopt().")));
+  }
+  PG_RETURN_OID(sql::Adopt(table, psprintf("SELECT * FROM %s", qualified), DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))));
 }
 
 PG_FUNCTION_INFO_V1(pg_tviews_drop);

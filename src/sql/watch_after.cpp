@@ -1,5 +1,6 @@
 // DDL on what TVIEWs read: what follows from it once it has run.
 #include "catalog/change.h"
+#include "catalog/columns.h"
 #include "catalog/internal_sql.h"
 #include "catalog/register.h"
 #include "catalog/registration.h"
@@ -81,9 +82,10 @@ void CheckTviewTable(Oid table) {
     const Oid view = catalog::OidColumn(scan, catalog::tview_column::kView);
     int count;
     char** columns = catalog::ArrayTexts(catalog::ArrayColumn(scan, catalog::tview_column::kColumns), &count);
+    const bool adopted = catalog::BoolColumn(scan, catalog::tview_column::kAdopted);
     for (int i = 0; i < count; ++i) {
       const AttrNumber in_view = get_attnum(view, columns[i]), in_table = get_attnum(table, columns[i]);
-      if (in_view > 0 && (in_table <= 0 || get_atttype(view, in_view) != get_atttype(table, in_table))) {
+      if (in_view > 0 && (in_table <= 0 || !catalog::TypeFits(get_atttype(view, in_view), get_atttype(table, in_table), adopted))) {
         ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
                         errmsg("cannot %s column \"%s\" of TVIEW \"%s\"", in_table <= 0 ? "drop" : "change the type of", columns[i], get_rel_name(table)),
                         errhint("Change the TVIEW's definition; columns that are not in its view can be altered freely.")));
@@ -137,11 +139,12 @@ void AfterRestore(const CreateTrigStmt* statement, Oid relation) {
     }
     return;
   }
-  const char* arguments[4] = {"", "", "", "adopted"};
-  for (int i = 0; i < Min(4, list_length(statement->args)); ++i) {
+  const char* arguments[5] = {"", "", "", "adopted", "made"};  // the last two: the view, the table
+  for (int i = 0; i < Min(5, list_length(statement->args)); ++i) {
     arguments[i] = strVal(list_nth(statement->args, i));
   }
-  catalog::RegisterRestored(relation, arguments[0], arguments[1], arguments[2], strcmp(arguments[3], "made") == 0);
+  catalog::RegisterRestored(relation, arguments[0], arguments[1], arguments[2], strcmp(arguments[3], "made") == 0,
+                            strcmp(arguments[4], "adopted") == 0);
   const List* readers = TviewsOver(RelationRelationId, relation, false);
   const ListCell* cell;
   foreach (cell, readers) {  // came back before it, and took it for a base table
