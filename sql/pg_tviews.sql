@@ -216,6 +216,9 @@ CREATE FUNCTION pg_tviews_derive(view regclass, key text[], unkeyed_full boolean
 COMMENT ON FUNCTION pg_tviews_derive(regclass, text[], boolean) IS
   'pg_tviews: how changes of the tables that a view reads would lead to its key; used_columns NULL: every column; a dry run of pg_tviews_create';
 
+CREATE FUNCTION pg_tviews_affected(base_table regclass, key text) RETURNS TABLE (entity text, key text) LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_affected(regclass, text) IS
+  'pg_tviews: which rows of which TVIEWs a change of this row would touch, by its present values; key NULL: the whole TVIEW';
 
 -- ---------------------------------------------------------------------------------------------------- watch
 

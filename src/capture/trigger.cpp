@@ -4,6 +4,7 @@
 
 #include "capture/entry.h"
 #include "capture/transaction_set.h"
+#include "capture/values.h"
 #include "pg/pg.h"
 #include "shmem/segment.h"
 
@@ -43,39 +44,6 @@ bool UsedColumnDiffers(const Point& point, const TupleTableSlot* before, const T
     }
   }
   return false;
-}
-
-// The text at a path of a jsonb value, as #>> gives it; never raises for any document.
-Datum TextAtPath(Datum document, const JsonPath& path, bool* is_null) {
-  struct varlena* stored = reinterpret_cast<struct varlena*>(DatumGetPointer(document));
-  struct varlena* plain = pg_detoast_datum(stored);
-  const Datum text = jsonb_get_element(reinterpret_cast<Jsonb*>(plain), path.steps, path.count, is_null, true);
-  if (plain != stored) {
-    pfree(plain);  // the text is a copy
-  }
-  return text;
-}
-
-// Writes the value of the point's columns; false when there is a NULL that nobody wants.
-bool EncodeValue(const Point& point, const TupleTableSlot* row, StringInfo out) {
-  resetStringInfo(out);
-  for (int i = 0; i < point.column_count; ++i) {
-    const int column = point.columns[i] - 1;
-    const bool by_path = point.paths != nullptr && point.paths[i].steps != nullptr;
-    Datum value = row->tts_values[column];
-    bool is_null = row->tts_isnull[column];
-    if (by_path && !is_null) {
-      value = TextAtPath(value, point.paths[i], &is_null);
-    }
-    if (is_null && !point.nulls) {
-      return false;
-    }
-    pg::AppendField(out, value, is_null, point.types[i]);
-    if (by_path && !is_null) {
-      pfree(DatumGetPointer(value));
-    }
-  }
-  return true;
 }
 
 void NoteValue(const Point& point, const StringInfoData& value) {

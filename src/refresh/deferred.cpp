@@ -7,7 +7,7 @@
 #include "core/backoff.h"
 #include "pg/extension.h"
 #include "pg/settings.h"
-#include "refresh/verify.h"
+#include "refresh/key_text.h"
 
 namespace tviews::refresh {
 

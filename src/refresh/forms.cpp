@@ -7,22 +7,6 @@ namespace {
 
 const char* ColumnText(Oid relation, AttrNumber column) { return quote_identifier(get_attname(relation, column, false)); }
 
-// "a.x OPERATOR(schema.=)": the equality of the type, whatever the search path holds.
-char* EqualityText(const pg::KeyType& type) {
-  const TypeCacheEntry* entry = lookup_type_cache(type.type, TYPECACHE_EQ_OPR);
-  if (!OidIsValid(entry->eq_opr)) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("type %s has no equality operator", format_type_be(type.type))));
-  }
-  HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(entry->eq_opr));
-  if (!HeapTupleIsValid(tuple)) {
-    elog(ERROR, "cache lookup failed for operator %u", entry->eq_opr);
-  }
-  const Form_pg_operator form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
-  char* text = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname));
-  ReleaseSysCache(tuple);
-  return text;
-}
-
 // The value as an assignment would store it: an explicit cast to varchar(n) and its like would cut what is too long.
 void AppendCast(StringInfo text, const char* value, Oid type, int32 typmod) {
   Oid function;
@@ -69,15 +53,35 @@ void AppendKeys(StringInfo text, Oid relation, const AttrNumber* columns, int co
   }
 }
 
+// The cast of a parameter's elements: keys without an array type come as texts.
+const char* ElementCast(const pg::KeyType& type) {
+  return pg::ParameterType(type) == get_array_type(getBaseType(type.type)) ? "" : psprintf("::%s", format_type_be_qualified(getBaseType(type.type)));
+}
+
 // v.key = k.k1 AND ...
 void AppendMatch(StringInfo text, const catalog::Tview* tview, const char* view, const char* keys) {
   for (int i = 0; i < tview->key_count; ++i) {
-    appendStringInfo(text, "%s%s.%s %s %s.k%d", i > 0 ? " AND " : "", view, ColumnText(tview->view, tview->view_key_columns[i]),
-                     EqualityText(tview->key_types[i]), keys, i + 1);
+    appendStringInfo(text, "%s%s.%s %s %s.k%d%s", i > 0 ? " AND " : "", view, ColumnText(tview->view, tview->view_key_columns[i]),
+                     EqualityText(tview->key_types[i]), keys, i + 1, ElementCast(tview->key_types[i]));
   }
 }
 
 }  // namespace
+
+char* EqualityText(const pg::KeyType& type) {
+  const TypeCacheEntry* entry = lookup_type_cache(type.type, TYPECACHE_EQ_OPR);
+  if (!OidIsValid(entry->eq_opr)) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("type %s has no equality operator", format_type_be(type.type))));
+  }
+  HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(entry->eq_opr));
+  if (!HeapTupleIsValid(tuple)) {
+    elog(ERROR, "cache lookup failed for operator %u", entry->eq_opr);
+  }
+  const Form_pg_operator form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
+  char* text = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname));
+  ReleaseSysCache(tuple);
+  return text;
+}
 
 char* RelationText(Oid relation) {
   const char* name = get_rel_name(relation);
@@ -95,7 +99,7 @@ char* FormText(const catalog::Tview* tview, Form form) {
   AppendColumns(&text, tview);
   if (form == Form::kFull) {
     appendStringInfo(&text, " FROM %s v", view);
-  } else if (form == Form::kSet && tview->key_count == 1) {
+  } else if (form == Form::kSet && tview->key_count == 1 && ElementCast(tview->key_types[0])[0] == '\0') {
     appendStringInfo(&text, " FROM %s v WHERE v.%s %s ANY ($1)", view, ColumnText(tview->view, tview->view_key_columns[0]),
                      EqualityText(tview->key_types[0]));
   } else if (form == Form::kSet) {

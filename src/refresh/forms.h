@@ -6,7 +6,7 @@
 namespace tviews::refresh {
 
 // SELECT of the owned columns, in their order, cast to the table's types where the view's differ.  kSet and kEach take $1 .. $n,
-// arrays of the key columns' base types.  In the current memory context.
+// the key columns by pg::ParameterType.  In the current memory context.
 char* FormText(const catalog::Tview* tview, Form form);
 
 // SELECT of the key columns alone, each key of view or table once.
@@ -19,6 +19,9 @@ char* StoredKeysText(const catalog::Tview* tview, int64 limit);
 
 // A random sample of at most `rows` keys of the table and as many of the view.
 char* SampleKeysText(const catalog::Tview* tview, int64 rows);
+
+// "OPERATOR(schema.=)": the equality of a type, whatever the search path holds.  Ereports when it has none.
+char* EqualityText(const pg::KeyType& type);
 
 // "schema.name" of a relation, quoted.  Ereports when it is gone.
 char* RelationText(Oid relation);

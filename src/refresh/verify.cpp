@@ -1,7 +1,6 @@
 // Comparing a TVIEW with its view without writing.
 #include "refresh/verify.h"
 
-#include "core/record.h"
 #include "refresh/forms.h"
 #include "refresh/key_collector.h"
 #include "refresh/session.h"
@@ -69,35 +68,6 @@ void AllKeys(const catalog::Tview* tview, core::KeySets* keys, uint32 number) {
 
 void StoredKeys(const catalog::Tview* tview, int64 limit, core::KeySets* keys, uint32 number) {
   CollectByQuery(tview, StoredKeysText(tview, limit), keys, number);
-}
-
-char* KeyText(const catalog::Tview* tview, core::ByteSpan key) {
-  StringInfoData text;
-  initStringInfo(&text);
-  size_t offset = 0;
-  for (int i = 0; i < tview->key_count; ++i) {
-    core::ByteSpan field;
-    if (core::NextField(key, &offset, &field) != core::Next::kItem) {
-      break;
-    }
-    bool is_null;
-    const Datum value = pg::FieldToDatum(field, tview->key_types[i], &is_null);
-    Oid output;
-    bool varlena;
-    getTypeOutputInfo(tview->key_types[i].type, &output, &varlena);
-    const char* column = is_null ? nullptr : OidOutputFunctionCall(output, value);
-    if (tview->key_count == 1) {
-      return pstrdup(column == nullptr ? "NULL" : column);
-    }
-    appendStringInfoString(&text, i > 0 ? ", " : "[");
-    if (column == nullptr) {
-      appendStringInfoString(&text, "null");
-    } else {
-      escape_json(&text, column);
-    }
-  }
-  appendStringInfoChar(&text, ']');
-  return text.data;
 }
 
 }  // namespace tviews::refresh

@@ -22,7 +22,4 @@ void StoredKeys(const catalog::Tview* tview, int64 limit, core::KeySets* keys, u
 // Adds every key of table and view.  Ereports.
 void AllKeys(const catalog::Tview* tview, core::KeySets* keys, uint32 number);
 
-// A key as users read it: the text of its column; of several, a JSON array of their texts.
-char* KeyText(const catalog::Tview* tview, core::ByteSpan key);
-
 }  // namespace tviews::refresh

@@ -7,6 +7,7 @@
 #include "pg/pg.h"
 #include "refresh/deferred.h"
 #include "refresh/key_collector.h"
+#include "refresh/key_text.h"
 #include "refresh/verify.h"
 #include "shmem/segment.h"
 #include "shmem/statistics.h"
