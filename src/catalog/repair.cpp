@@ -4,7 +4,7 @@
 #include "catalog/graph.h"
 #include "refresh/deferred.h"
 #include "refresh/refresh.h"
-#include "refresh/verify.h"
+#include "refresh/key_text.h"
 
 namespace tviews::catalog {
 namespace {
