@@ -64,12 +64,21 @@ Oid TviewNaming(Oid relation, AttrNumber column) {
 List* TviewsOverType(Oid type) {
   const SqlContext context = EnterSql(ExtensionOwner());
   const uint64 rows = RunSql(
-      "SELECT DISTINCT c.level, c.tview FROM %s.pg_tview_catalog c LEFT JOIN %s.pg_tview_relation r USING (tview) "
-      "JOIN pg_attribute a ON a.attrelid IN (r.relation, c.tview) AND a.atttypid IN ($1, (SELECT typarray FROM pg_type WHERE oid = $1)) ORDER BY 1, 2",
+      "WITH RECURSIVE t(id) AS (SELECT $1::oid UNION "  // domains, arrays, ranges, rows of it
+      "  SELECT n.id FROM t, LATERAL (SELECT oid AS id FROM pg_type WHERE typbasetype = t.id OR (typelem = t.id AND typcategory = 'A')"
+      "    UNION ALL SELECT rngtypid FROM pg_range WHERE rngsubtype = t.id"
+      "    UNION ALL SELECT rngmultitypid FROM pg_range WHERE rngtypid = t.id"
+      "    UNION ALL SELECT r.reltype FROM pg_attribute a JOIN pg_class r ON r.oid = a.attrelid AND r.relkind <> 'i' WHERE a.atttypid = t.id AND NOT a.attisdropped) n"
+      "  WHERE n.id <> 0), "
+      "seen(level, tview) AS (SELECT c.level, c.tview FROM %s.pg_tview_catalog c LEFT JOIN %s.pg_tview_relation r USING (tview) "
+      "  JOIN pg_attribute a ON a.attrelid IN (r.relation, c.tview) AND a.atttypid IN (SELECT id FROM t)) "
+      "SELECT DISTINCT level, tview FROM seen ORDER BY 1, 2",
       {OidArgument(type)});
   List* found = ResultOids(rows, 2, context);
   LeaveSql(context);
-  return found;
+  // Constants and casts in a view's text.
+  const List* named = TviewsOver(TypeRelationId, type, false);
+  return list_concat_unique_oid(found, named);
 }
 
 }  // namespace tviews::sql

@@ -14,7 +14,8 @@ List* TviewsOver(Oid object_class, Oid object, bool whole_row);
 // A TVIEW that reads the column through an SQL function, or InvalidOid.
 Oid TviewNaming(Oid relation, AttrNumber column);
 
-// TVIEWs with a column of this type in a relation they read, or in their own table.
+// TVIEWs with a column of this type, or of a type made of it, in a relation they read or in their own table; TVIEWs whose view names
+// the type.
 List* TviewsOverType(Oid type);
 
 }  // namespace tviews::sql

@@ -91,6 +91,7 @@ void WatchRename(RenameStmt* statement, Watched* watched) {
     case OBJECT_VIEW:
       break;
     case OBJECT_COLUMN:
+    case OBJECT_ATTRIBUTE:
       watched->old_column = statement->subname;
       watched->new_column = statement->newname;
       break;

@@ -8,6 +8,7 @@
 #include "catalog/triggers.h"
 #include "sql/affected.h"
 #include "sql/watch.h"
+#include "sql/watch_types.h"
 
 namespace tviews::sql {
 namespace {
@@ -23,26 +24,7 @@ using catalog::TextArgument;
 
 List* functions;  // replaced by the running command, in TopTransactionContext
 
-void RegisterAgainAll(const List* tviews) {
-  const ListCell* cell;
-  foreach (cell, tviews) {
-    catalog::RegisterAgain(lfirst_oid(cell));
-  }
-}
-
 bool Exists(Oid relation) { return OidIsValid(relation) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)); }
-
-// A column of a relation was renamed: capture points keep their numbers, so that records on their way stay known.
-void RenameInPoints(Oid relation, const char* old_name, const char* new_name) {
-  const List* members = find_all_inheritors(relation, NoLock, nullptr);
-  const SqlContext context = EnterSql(ExtensionOwner());
-  const ListCell* cell;
-  foreach (cell, members) {
-    RunSql("UPDATE %s.pg_tview_capture_point SET columns = pg_catalog.array_replace(columns, $2, $3) WHERE relation = $1 AND $2 = ANY (columns)",
-           {OidArgument(lfirst_oid(cell)), TextArgument(old_name), TextArgument(new_name)});
-  }
-  LeaveSql(context);
-}
 
 // A column of a TVIEW's view was renamed: its table follows.
 void RenameInTable(Oid view, const char* old_name, const char* new_name) {
@@ -154,6 +136,24 @@ void AfterRestore(const CreateTrigStmt* statement, Oid relation) {
 
 }  // namespace
 
+void RegisterAgainAll(const List* tviews) {
+  const ListCell* cell;
+  foreach (cell, tviews) {
+    catalog::RegisterAgain(lfirst_oid(cell));
+  }
+}
+
+void RenameInPoints(Oid relation, const char* old_name, const char* new_name) {
+  const List* members = find_all_inheritors(relation, NoLock, nullptr);
+  const SqlContext context = EnterSql(ExtensionOwner());
+  const ListCell* cell;
+  foreach (cell, members) {
+    RunSql("UPDATE %s.pg_tview_capture_point SET columns = pg_catalog.array_replace(columns, $2, $3) WHERE relation = $1 AND $2 = ANY (columns)",
+           {OidArgument(lfirst_oid(cell)), TextArgument(old_name), TextArgument(new_name)});
+  }
+  LeaveSql(context);
+}
+
 void WatchAfter(Node* statement, const Watched& watched) {
   while (functions != NIL) {
     const Oid function = linitial_oid(functions);
@@ -166,12 +166,7 @@ void WatchAfter(Node* statement, const Watched& watched) {
   }
   CommandCounterIncrement();
   if (IsA(statement, AlterEnumStmt)) {
-    const TypeName* name = makeTypeNameFromNameList(reinterpret_cast<AlterEnumStmt*>(statement)->typeName);
-    const List* tviews = TviewsOverType(typenameTypeId(nullptr, name));
-    const ListCell* cell;
-    foreach (cell, tviews) {
-      catalog::MarkForReconciliation(lfirst_oid(cell));
-    }
+    AfterEnumChange(reinterpret_cast<AlterEnumStmt*>(statement));
     return;
   }
   if (watched.owners) {
@@ -194,6 +189,10 @@ void WatchAfter(Node* statement, const Watched& watched) {
     }
   }
   if (!Exists(watched.relation)) {
+    return;
+  }
+  if (get_rel_relkind(watched.relation) == RELKIND_COMPOSITE_TYPE) {
+    AfterCompositeChange(watched);
     return;
   }
   if (watched.restored) {
@@ -223,6 +222,7 @@ void WatchAfter(Node* statement, const Watched& watched) {
     }
   } else if (watched.widened) {
     RegisterAgainAll(TviewsOver(RelationRelationId, watched.relation, true));
+    RegisterAgainAll(TviewsOverType(get_rel_type_id(watched.relation)));
   } else if (watched.renamed) {
     const List* whole_row = TviewsOver(RelationRelationId, watched.relation, true);
     const List* readers = TviewsOver(RelationRelationId, watched.relation, false);
