@@ -36,7 +36,7 @@ UPDATE tb_p SET n = 8 WHERE pk_p = 1;
 SELECT exact('a change of it is captured');
 ALTER TABLE tb_p RENAME COLUMN n TO m;
 SELECT exact('it is renamed');
-SELECT is((SELECT data ->> 'm' FROM tv_t WHERE pk_t = 5), '8', 'and is there by its new name');
+SELECT is((SELECT data #>> '{data,m}' FROM tv_t WHERE pk_t = 5), '8', 'and is there by its new name');
 UPDATE tb_p SET m = 9 WHERE pk_p = 1;
 SELECT exact('a change of it is captured still');
 ALTER TABLE tb_p ALTER COLUMN m TYPE text USING 'x' || m;
