@@ -64,16 +64,6 @@ void ReadColumns(Building* building) {
   building->qualified_view = quote_qualified_identifier(get_namespace_name(get_rel_namespace(building->view)), get_rel_name(building->view));
 }
 
-// "a, b, c": what the query has.
-const char* ColumnNames(const Building& building) {
-  StringInfoData list;
-  initStringInfo(&list);
-  for (int i = 0; i < building.column_count; ++i) {
-    appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", building.columns[i]);
-  }
-  return list.data;
-}
-
 // The names of the columns of the table's primary key, if the view has them all; null otherwise.
 const char** PrimaryKey(const Building& building, int* count) {
   if (!OidIsValid(building.table)) {
@@ -124,6 +114,33 @@ void CheckEntity(const char* schema, const char* entity) {
     }
   }
   CloseRows(&scan);
+}
+
+const char* ColumnNames(const Building& building) {
+  StringInfoData list;
+  initStringInfo(&list);
+  for (int i = 0; i < building.column_count; ++i) {
+    appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", building.columns[i]);
+  }
+  return list.data;
+}
+
+const char* ColumnList(const char* const* columns, int count) {
+  StringInfoData list;
+  initStringInfo(&list);
+  for (int i = 0; i < count; ++i) {
+    appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", quote_identifier(columns[i]));
+  }
+  return list.data;
+}
+
+bool IsKey(const Building& building, const char* column) {
+  for (int i = 0; i < building.key_count; ++i) {
+    if (strcmp(building.key[i], column) == 0) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void MakeView(Building* building) {

@@ -45,7 +45,13 @@ void MakeTable(Building* building);
 // The first rows, unless they are not wanted now, and the indexes.  Ereports 23502 and 21000 in the words of a TVIEW.
 void FillAndIndex(Building* building);
 
-// "a, b" with quotes.
+// What the query has: "a", "b".
+const char* ColumnNames(const Building& building);
+
+// Is the column part of the key?
+bool IsKey(const Building& building, const char* column);
+
+// "a, b" with quotes where they are needed.
 const char* ColumnList(const char* const* columns, int count);
 
 // What the catalog keeps of it.

@@ -11,15 +11,6 @@ const char* TypeText(Oid relation, AttrNumber column) {
   return format_type_with_typemod(type, typmod);
 }
 
-bool IsKeyColumn(const Building& building, const char* name) {
-  for (int i = 0; i < building.key_count; ++i) {
-    if (strcmp(building.key[i], name) == 0) {
-      return true;
-    }
-  }
-  return false;
-}
-
 bool IsOwned(const Building& building, const char* name) {
   for (int i = 0; i < building.column_count; ++i) {
     if (strcmp(building.columns[i], name) == 0) {
@@ -57,7 +48,7 @@ void CheckOwned(const Building& building, AttrNumber in_view, Form_pg_attribute 
   Oid have, collation;
   int32 typmod;
   get_atttypetypmodcoll(building.view, in_view, &have, &typmod, &collation);
-  const bool key = IsKeyColumn(building, name);
+  const bool key = IsKey(building, name);
   if (!TypeFits(have, column->atttypid, true) || (key && getBaseType(have) != getBaseType(column->atttypid))) {
     ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                     errmsg("column \"%s\" has type %s in table \"%s\" but type %s in the query", name, TypeText(building.table, column->attnum), table, TypeText(building.view, in_view)),

@@ -1,175 +1,106 @@
-// The table of a new TVIEW: columns, first rows, indexes.
+// The table of a new TVIEW and its partitions, empty.
 #include "catalog/building.h"
 #include "catalog/internal_sql.h"
 
 namespace tviews::catalog {
 namespace {
 
-bool IsKey(const Building& building, const char* column) {
-  for (int i = 0; i < building.key_count; ++i) {
-    if (strcmp(building.key[i], column) == 0) {
-      return true;
+constexpr int kHashPartitions = 8;
+
+// "a int NOT NULL, b text": as the view has them.
+void AppendColumns(StringInfo sql, const Building& building) {
+  Relation view = relation_open(building.view, AccessShareLock);
+  for (int i = 0; i < building.column_count; ++i) {
+    appendStringInfo(sql, "%s%s", i > 0 ? ", " : "", ColumnDefinition(TupleDescAttr(RelationGetDescr(view), i)));
+    if (IsKey(building, building.columns[i])) {
+      appendStringInfoString(sql, " NOT NULL");
     }
   }
-  return false;
+  relation_close(view, NoLock);
 }
 
-// Under the settings and the restrictions that the refreshes will have.  READ COMMITTED: SPI takes a snapshot now, after the locks.
-void Fill(Building* building) {
-  const SqlContext context = EnterSql(GetUserId());
-  Oid user;
-  int security;
-  GetUserIdAndSecContext(&user, &security);
-  Datum* settings;
-  int count;
-  deconstruct_array(building->definition->options.settings, TEXTOID, -1, false, TYPALIGN_INT, &settings, nullptr, &count);
-  for (int i = 0; i + 1 < count; i += 2) {
-    const char* name = TextDatumGetCString(settings[i]);
-    const char* value = TextDatumGetCString(settings[i + 1]);
-    if (strcmp(name, "search_path") == 0) {
-      value = value[0] == '\0' ? "pg_temp" : psprintf("%s, pg_temp", value);
+// " USING ... WITH (...)": of the table, or of its partitions.
+void AppendStorage(StringInfo sql, const NewTview& definition) {
+  if (definition.table.access_method != nullptr) {
+    appendStringInfo(sql, " USING %s", quote_identifier(definition.table.access_method));
+  }
+  const bool has_fillfactor = definition.table.with != nullptr && strcasestr(definition.table.with, "fillfactor") != nullptr;
+  const char* separator = "";
+  appendStringInfoString(sql, " WITH (");
+  if (!has_fillfactor) {
+    appendStringInfo(sql, "fillfactor = %d", definition.options.fillfactor);
+    separator = ", ";
+  }
+  if (definition.table.with != nullptr && definition.table.with[0] != '\0') {
+    appendStringInfo(sql, "%s%s", separator, definition.table.with);
+  }
+  appendStringInfoChar(sql, ')');
+}
+
+const char* Persistence(const NewTview& definition) { return definition.table.unlogged || definition.options.unlogged ? "UNLOGGED " : ""; }
+
+void AppendPartitionBy(StringInfo sql, const Building& building) {
+  const PartitionBy& partition = building.definition->options.partition_by;
+  appendStringInfo(sql, " PARTITION BY %s (", partition.strategy);
+  const ListCell* cell;
+  foreach (cell, partition.columns) {
+    const char* column = static_cast<const char*>(lfirst(cell));
+    if (get_attnum(building.view, column) <= 0) {
+      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("partition column \"%s\" is not in the query of TVIEW \"%s\"", column, building.definition->name),
+                      errdetail("Its columns are %s.", ColumnNames(building)), errhint("Select it, or name another column in the option \"partition_by\".")));
     }
-    set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false);
+    appendStringInfo(sql, "%s%s", foreach_current_index(cell) > 0 ? ", " : "", quote_identifier(column));
   }
-  SetUserIdAndSecContext(user, security | SECURITY_RESTRICTED_OPERATION);
-  const char* columns = ColumnList(building->columns, building->column_count);
-  if (SPI_execute(psprintf("INSERT INTO %s (%s) SELECT %s FROM %s", building->qualified, columns, columns, building->qualified_view), false, 0) != SPI_OK_INSERT) {
-    elog(ERROR, "filling TVIEW \"%s\" failed", building->definition->name);
-  }
-  building->rows = SPI_processed;
-  SetUserIdAndSecContext(user, security);
-  LeaveSql(context);
+  appendStringInfoChar(sql, ')');
 }
 
-bool CanIndex(const Building& building, const char* column) {
-  const Oid type = get_atttype(building.table, get_attnum(building.table, column));
-  return OidIsValid(GetDefaultOpClass(getBaseType(type), BTREE_AM_OID));
+void MakePartition(const Building& building, const char* label, const char* bound) {
+  const char* name = ChooseRelationName(building.definition->name, nullptr, label, get_namespace_oid(building.schema, false), false);
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfo(&sql, "CREATE %sTABLE %s PARTITION OF %s %s", Persistence(*building.definition), quote_qualified_identifier(building.schema, name), building.qualified, bound);
+  AppendStorage(&sql, *building.definition);
+  RunUtility(sql.data);
 }
 
-void MakeUnique(Building* building, const char* column, const char* sql) {
-  building->unique = column;
-  RunUtility(sql);
-}
-
-void MakeIndexes(Building* building) {
-  const char* tablespace = building->definition->table.tablespace;
-  const char* in = tablespace == nullptr ? "" : psprintf(" TABLESPACE %s", quote_identifier(tablespace));
-  const char* using_in = tablespace == nullptr ? "" : psprintf(" USING INDEX TABLESPACE %s", quote_identifier(tablespace));
-  const SqlContext context = EnterSql(GetUserId());
-  MakeUnique(building, nullptr, psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s)%s", building->qualified, ColumnList(building->key, building->key_count), using_in));
-  for (int i = 0; i < building->column_count && building->definition->options.indexes; ++i) {
-    const char* column = building->columns[i];
-    if (strcmp(column, building->key[0]) == 0) {
-      continue;
-    }
-    if (strcmp(column, "id") == 0 && !IsKey(*building, column) && getBaseType(get_atttype(building->table, get_attnum(building->table, "id"))) == UUIDOID) {
-      MakeUnique(building, column, psprintf("CREATE UNIQUE INDEX ON %s (id)%s", building->qualified, in));
-    } else if ((strncmp(column, "fk_", 3) == 0 || IsKey(*building, column)) && CanIndex(*building, column)) {
-      RunUtility(psprintf("CREATE INDEX ON %s (%s)%s", building->qualified, quote_identifier(column), in));
-    }
+// Such that no row is refused: the user adds partitions by range or list beside the one that takes the rest.
+void MakePartitions(const Building& building) {
+  if (strcmp(building.definition->options.partition_by.strategy, "HASH") != 0) {
+    MakePartition(building, "default", "DEFAULT");
+    return;
   }
-  LeaveSql(context);
-}
-
-[[noreturn]] void NullKey(const Building& building, const ErrorData* error) {
-  const char* column = error->column_name != nullptr ? error->column_name : building.key[0];
-  ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION), errmsg("key \"%s\" of TVIEW \"%s\" is null in a row of its query", column, building.definition->name),
-                  error->detail != nullptr ? errdetail_internal("%s", error->detail) : 0, errhint("The key must be unique and not null in the query.")));
-}
-
-// The DETAIL of the server shows the values.
-[[noreturn]] void NotUnique(const Building& building, const ErrorData* error) {
-  const char* detail = error->detail;
-  if (building.unique != nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION), errmsg("column \"%s\" of TVIEW \"%s\" is not unique in its query", building.unique, building.definition->name),
-                    detail != nullptr ? errdetail_internal("%s", detail) : 0,
-                    errhint("Make \"%s\" unique in the query, give it another name, or use the option \"indexes\" = false.", building.unique)));
+  for (int i = 0; i < kHashPartitions; ++i) {
+    MakePartition(building, psprintf("p%d", i), psprintf("FOR VALUES WITH (MODULUS %d, REMAINDER %d)", kHashPartitions, i));
   }
-  if (building.key_count > 1) {
-    ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION), errmsg("key (%s) of TVIEW \"%s\" is not unique in its query", ColumnList(building.key, building.key_count), building.definition->name),
-                    detail != nullptr ? errdetail_internal("%s", detail) : 0, errhint("Name columns that are unique together with the option \"key\", or group the query by the key.")));
-  }
-  ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION), errmsg("column \"%s\" of TVIEW \"%s\" is not unique in its query", building.key[0], building.definition->name),
-                  detail != nullptr ? errdetail_internal("%s", detail) : 0, errhint("Name a unique column with the option \"key\", or group the query by the key.")));
 }
 
 }  // namespace
 
-const char* ColumnList(const char* const* columns, int count) {
-  StringInfoData list;
-  initStringInfo(&list);
-  for (int i = 0; i < count; ++i) {
-    appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", quote_identifier(columns[i]));
-  }
-  return list.data;
-}
-
 void MakeTable(Building* building) {
   const NewTview& definition = *building->definition;
+  const bool partitioned = definition.options.partition_by.strategy != nullptr;
   StringInfoData sql;
   initStringInfo(&sql);
-  appendStringInfo(&sql, "CREATE %sTABLE %s (", definition.table.unlogged || definition.options.unlogged ? "UNLOGGED " : "", building->qualified);
-  Relation view = relation_open(building->view, AccessShareLock);
-  for (int i = 0; i < building->column_count; ++i) {
-    appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "", ColumnDefinition(TupleDescAttr(RelationGetDescr(view), i)));
-    if (IsKey(*building, building->columns[i])) {
-      appendStringInfoString(&sql, " NOT NULL");
-    }
-  }
-  relation_close(view, NoLock);
+  appendStringInfo(&sql, "CREATE %sTABLE %s (", Persistence(definition), building->qualified);
+  AppendColumns(&sql, *building);
   appendStringInfoChar(&sql, ')');
-  if (definition.table.access_method != nullptr) {
-    appendStringInfo(&sql, " USING %s", quote_identifier(definition.table.access_method));
+  if (partitioned) {
+    AppendPartitionBy(&sql, *building);
+  } else {
+    AppendStorage(&sql, definition);
   }
-  const bool has_fillfactor = definition.table.with != nullptr && strcasestr(definition.table.with, "fillfactor") != nullptr;
-  const char* separator = "";
-  appendStringInfoString(&sql, " WITH (");
-  if (!has_fillfactor) {
-    appendStringInfo(&sql, "fillfactor = %d", definition.options.fillfactor);
-    separator = ", ";
-  }
-  if (definition.table.with != nullptr && definition.table.with[0] != '\0') {
-    appendStringInfo(&sql, "%s%s", separator, definition.table.with);
-  }
-  appendStringInfoChar(&sql, ')');
   if (definition.table.tablespace != nullptr) {
     appendStringInfo(&sql, " TABLESPACE %s", quote_identifier(definition.table.tablespace));
   }
   const SqlContext context = EnterSql(GetUserId());
   RunUtility(sql.data);
+  if (partitioned) {
+    MakePartitions(*building);
+  }
   RunUtility(psprintf("COMMENT ON TABLE %s IS %s", building->qualified,
                       quote_literal_cstr(psprintf("TVIEW over %s, kept fresh by pg_tviews", building->qualified_view))));
   LeaveSql(context);
   building->table = get_relname_relid(definition.name, get_namespace_oid(building->schema, false));
-}
-
-// Says what a failed fill means in the words of a TVIEW.  PG_TRY: another error takes the place of the one that was caught, both
-// end the statement.
-void FillAndIndex(Building* building) {
-  MemoryContext here = CurrentMemoryContext;
-  PG_TRY();
-  {
-    if (building->definition->with_data && !building->definition->options.background) {
-      Fill(building);
-    }
-    MakeIndexes(building);
-  }
-  PG_CATCH();
-  {
-    MemoryContextSwitchTo(here);
-    ErrorData* error = CopyErrorData();
-    const bool of_table = error->table_name == nullptr || strcmp(error->table_name, building->definition->name) == 0;
-    if (error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION && of_table) {
-      FlushErrorState();
-      NullKey(*building, error);
-    }
-    if (error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && of_table) {
-      FlushErrorState();
-      NotUnique(*building, error);
-    }
-    PG_RE_THROW();
-  }
-  PG_END_TRY();
 }
 
 }  // namespace tviews::catalog

@@ -73,6 +73,31 @@ void ParseKey(const JsonbValue& value, Options* options) {
   }
 }
 
+// "RANGE (a, b)"
+void ParsePartitionBy(const char* text, PartitionBy* partition) {
+  static const char* const kStrategies[] = {"RANGE", "LIST", "HASH"};
+  constexpr const char* kExpected = "RANGE (columns), LIST (column) or HASH (columns)";
+  const char* open = strchr(text, '(');
+  const char* close = strrchr(text, ')');
+  if (open == nullptr || close == nullptr || close < open || strspn(close + 1, " \t\n") != strlen(close + 1)) {
+    Bad("partition_by", kExpected);
+  }
+  size_t length = open - text;
+  while (length > 0 && isspace(static_cast<unsigned char>(text[length - 1]))) {
+    --length;
+  }
+  const size_t blank = strspn(text, " \t\n");
+  for (const char* strategy : kStrategies) {
+    if (length == blank + strlen(strategy) && pg_strncasecmp(text + blank, strategy, strlen(strategy)) == 0) {
+      partition->strategy = strategy;
+    }
+  }
+  if (partition->strategy == nullptr || !SplitIdentifierString(pnstrdup(open + 1, close - open - 1), ',', &partition->columns) || partition->columns == NIL ||
+      (strcmp(partition->strategy, "LIST") == 0 && list_length(partition->columns) != 1)) {
+    Bad("partition_by", kExpected);
+  }
+}
+
 // The session's pinned settings with those of the option in their place.
 ArrayType* MergeSettings(ArrayType* base, const JsonbValue& value) {
   if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data)) {
@@ -148,7 +173,9 @@ void ParseOne(const char* name, const JsonbValue& value, Options* options) {
     if (Boolean(value, name)) {
       ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("TVIEW option \"notify\" is not supported yet")));
     }
-  } else if (strcmp(name, "refresh_every") == 0 || strcmp(name, "partition_by") == 0) {
+  } else if (strcmp(name, "partition_by") == 0) {
+    ParsePartitionBy(Text(value, name, "text"), &options->partition_by);
+  } else if (strcmp(name, "refresh_every") == 0) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("TVIEW option \"%s\" is not supported yet", name)));
   } else {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown TVIEW option \"%s\"", name), errhint("%s", kKnown)));

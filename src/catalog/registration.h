@@ -13,6 +13,12 @@ struct TableOptions {
   bool unlogged;
 };
 
+// PARTITION BY of a new TVIEW's table.
+struct PartitionBy {
+  const char* strategy;  // RANGE, LIST or HASH; null: not partitioned
+  List* columns;         // names, char*
+};
+
 // The options argument of pg_tviews_create, checked.  Unknown options are an error.
 struct Options {
   int key_count;
@@ -21,6 +27,7 @@ struct Options {
   int fillfactor;        // default 90
   bool indexes;          // default true
   bool unlogged;
+  PartitionBy partition_by;
   bool background;       // build => 'background': registered empty, the worker fills it
   int64 min_interval_ms;
   ArrayType* settings;   // those of the session, overridden by the option
