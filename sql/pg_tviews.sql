@@ -17,7 +17,8 @@ CREATE TABLE pg_tview_catalog (
   settings    text[] NOT NULL,            -- pinned: name, value, name, value ...
   state       "char" NOT NULL DEFAULT 'f',-- f fresh, r refreshing, p paused, d degraded, b building, s restored
   created_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
-  adopted     boolean NOT NULL DEFAULT false);  -- the table was there before; pg_tviews_drop leaves it
+  adopted     boolean NOT NULL DEFAULT false,   -- the table was there before; pg_tviews_drop leaves it
+  narrowed    text);                      -- the query with $1 ... for keys, where the planner cannot push them below a window
 COMMENT ON TABLE pg_tview_catalog IS 'pg_tviews: one row per TVIEW; read pg_tview_meta instead';
 
 CREATE TABLE pg_tview_relation (

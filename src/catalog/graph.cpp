@@ -62,6 +62,16 @@ int64 MinInterval(Datum options) {
   return interval->time / 1000 + (static_cast<int64>(interval->day) + interval->month * static_cast<int64>(DAYS_PER_MONTH)) * SECS_PER_DAY * 1000;
 }
 
+Oid ViewOwner(Oid view) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
+  if (!HeapTupleIsValid(tuple)) {
+    return InvalidOid;
+  }
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  return owner;
+}
+
 // Fills `tview` from the row; false when its table, its view or one of its columns is gone.
 bool ReadTview(const RowScan& row, Tview* tview) {
   tview->table = OidColumn(row, tview_column::kTview);
@@ -81,6 +91,8 @@ bool ReadTview(const RowScan& row, Tview* tview) {
   tview->state = static_cast<State>(CharColumn(row, tview_column::kState));
   tview->level = IntColumn(row, tview_column::kLevel);
   tview->settings = ArrayColumn(row, tview_column::kSettings);
+  // Written out, it reads with the rights of the TVIEW's owner what the view reads with its own owner's.
+  tview->narrowed = ViewOwner(tview->view) == tview->owner ? TextColumn(row, tview_column::kNarrowed) : nullptr;
   tview->min_interval_ms = MinInterval(CopiedColumn(row, tview_column::kOptions));
   char** keys = ArrayTexts(ArrayColumn(row, tview_column::kKeyColumns), &tview->key_count);
   char** owned = ArrayTexts(ArrayColumn(row, tview_column::kColumns), &tview->owned_count);

@@ -32,6 +32,7 @@ struct Tview {
   AttrNumber* owned_columns;  // attribute numbers in the table, in the order of the view's columns
   AttrNumber* view_columns;   // the matching attribute numbers in the view
   Oid key_index;              // unique index on the key; InvalidOid if there is none
+  const char* narrowed;       // the view's query with $1 .. $n for the keys (lineage.h); null: read the view
   ArrayType* settings;        // pinned: name, value, ...
   int64 min_interval_ms;
 };

@@ -155,6 +155,7 @@ void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const*
   }
   const SqlContext context = EnterSql(ExtensionOwner());
   DeleteLineageRows(table);
+  RunSql("UPDATE %s.pg_tview_catalog SET narrowed = $2 WHERE tview = $1 AND narrowed IS DISTINCT FROM $2", {OidArgument(table), TextArgument(lineage.narrowed)});
   for (int i = 0; i < lineage.relation_count; ++i) {
     RunSql("INSERT INTO %s.pg_tview_relation (tview, relation, is_tview) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
            {OidArgument(table), OidArgument(lineage.relations[i].oid), BoolArgument(lineage.relations[i].is_tview)});

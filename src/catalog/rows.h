@@ -34,7 +34,7 @@ char** ArrayTexts(ArrayType* array, int* count);
 
 // Attribute numbers, in the order of the tables in sql/pg_tviews.sql.
 namespace tview_column {
-enum { kTview = 1, kView, kOwnsView, kEntity, kDefinition, kKeyColumns, kColumns, kLevel, kOptions, kSettings, kState, kCreatedAt, kAdopted };
+enum { kTview = 1, kView, kOwnsView, kEntity, kDefinition, kKeyColumns, kColumns, kLevel, kOptions, kSettings, kState, kCreatedAt, kAdopted, kNarrowed };
 }
 namespace relation_column {
 enum { kTview = 1, kRelation, kIsTview };

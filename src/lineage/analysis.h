@@ -213,6 +213,16 @@ void WarnOfNullKey(Level* top, AttrNumber number);
 const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, Oid key_type);
 // The query that turns values of `from` into values of the key's type.
 const char* CastQuery(Oid from, Oid key_type);
+// The operator as SQL says it whatever the search path: OPERATOR(schema.name).
+const char* OperatorName(Oid op);
+
+// ---- narrow.cpp
+
+// The view's query (changed on the way) narrowed to the groups that hold the keys in $1 .. $n, arrays of the key columns' base
+// types; null when its rows do not depend on each other or the groups cannot be told from the key's own relation.  It gives
+// other rows, too, but those with these keys as the view does.
+const char* NarrowedQuery(Query* query, const Request& request);
+
 // "schema"."name", for messages and SQL.
 const char* QualifiedName(Oid relation);
 

@@ -305,6 +305,7 @@ Lineage DeriveLineage(const Request& request) {
     AddRelation(&lineage, occurrence->relation, list_member_oid(analysis.tviews, occurrence->relation), path.used);
   }
   lineage.bodies = analysis.bodies;
+  lineage.narrowed = NarrowedQuery(top->query, request);
   return lineage;
 }
 

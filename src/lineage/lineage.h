@@ -32,6 +32,7 @@ struct Lineage {
   Relation* relations;
   int path_count;
   Path* paths;
+  const char* narrowed;  // for refresh: the view's query with $1 .. $n for the keys, see NarrowedQuery; null: the view does as well
   bool reads_clock;  // now() and friends were met
   List* bodies;  // of Query*: SQL functions that were written out; what they name must stay as it is
 };

@@ -9,17 +9,6 @@ bool IsInteger(Oid type) { return type == INT2OID || type == INT4OID || type == 
 
 int IntegerWidth(Oid type) { return type == INT2OID ? 2 : type == INT4OID ? 4 : 8; }
 
-const char* OperatorName(Oid op) {
-  HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
-  if (!HeapTupleIsValid(tuple)) {
-    elog(ERROR, "cache lookup failed for operator %u", op);
-  }
-  const Form_pg_operator form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
-  const char* name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname));
-  ReleaseSysCache(tuple);
-  return name;
-}
-
 const char* CollationName(Oid collation) {
   HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
   if (!HeapTupleIsValid(tuple)) {
@@ -181,6 +170,17 @@ const char* WordQuery(const Analysis* analysis, int32 value, const core::Lineage
 }
 
 }  // namespace
+
+const char* OperatorName(Oid op) {
+  HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
+  if (!HeapTupleIsValid(tuple)) {
+    elog(ERROR, "cache lookup failed for operator %u", op);
+  }
+  const Form_pg_operator form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
+  const char* name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname));
+  ReleaseSysCache(tuple);
+  return name;
+}
 
 const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, Oid key_type) {
   const int level = NewGUCNestLevel();

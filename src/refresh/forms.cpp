@@ -93,6 +93,7 @@ char* RelationText(Oid relation) {
 
 char* FormText(const catalog::Tview* tview, Form form) {
   const char* view = RelationText(tview->view);
+  const char* set = tview->narrowed == nullptr ? view : psprintf("(%s)", tview->narrowed);
   StringInfoData text;
   initStringInfo(&text);
   appendStringInfoString(&text, "SELECT ");
@@ -100,10 +101,10 @@ char* FormText(const catalog::Tview* tview, Form form) {
   if (form == Form::kFull) {
     appendStringInfo(&text, " FROM %s v", view);
   } else if (form == Form::kSet && tview->key_count == 1 && ElementCast(tview->key_types[0])[0] == '\0') {
-    appendStringInfo(&text, " FROM %s v WHERE v.%s %s ANY ($1)", view, ColumnText(tview->view, tview->view_key_columns[0]),
+    appendStringInfo(&text, " FROM %s v WHERE v.%s %s ANY ($1)", set, ColumnText(tview->view, tview->view_key_columns[0]),
                      EqualityText(tview->key_types[0]));
   } else if (form == Form::kSet) {
-    appendStringInfo(&text, " FROM %s v WHERE EXISTS (SELECT FROM ", view);
+    appendStringInfo(&text, " FROM %s v WHERE EXISTS (SELECT FROM ", set);
     AppendParameters(&text, tview->key_count);
     appendStringInfoString(&text, " WHERE ");
     AppendMatch(&text, tview, "v", "k");
