@@ -19,11 +19,9 @@ namespace {
   ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" cannot become a TVIEW", name), errdetail("%s", why), hint != nullptr ? errhint("%s", hint) : 0));
 }
 
-// REQUIRES: a lock on the table.
-void CheckTable(Oid table) {
-  const char* name = get_rel_name(table);
-  if (name == nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", table)));
+void CheckTable(Oid table, const char* name) {
+  if (get_rel_name(table) == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table \"%s\" does not exist any more", name)));
   }
   const char kind = get_rel_relkind(table);
   if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) {
@@ -108,7 +106,9 @@ const char* EntityOf(const char* table) { return strncmp(table, "tv_", 3) == 0 &
 Oid AdoptTview(Oid table, const NewTview& definition) {
   CheckSession();
   CheckOptions(definition.options.json);
-  CheckTable(table);
+  CheckTable(table, definition.name);  // before the lock, for a lock is a right
+  LockRelationOid(table, ShareUpdateExclusiveLock);  // one adoption at a time; writers go on
+  CheckTable(table, definition.name);
   Building building = {};
   building.definition = &definition;
   building.table = table;
@@ -123,7 +123,6 @@ Oid AdoptTview(Oid table, const NewTview& definition) {
   pg::OwnerContext as_owner = pg::EnterOwner(building.user, definition.options.settings);
   const List* relations = LockRelationsRead(building.view, building.user, ShareRowExclusiveLock, table);
   pg::LeaveOwner(as_owner);
-  CheckTable(table);  // it may have changed until it was locked
   CheckNotRead(building, relations);
   CheckOwnedColumns(building);
   EnsureKeyIndex(building);
