@@ -210,11 +210,11 @@ CREATE FUNCTION pg_tviews_retry_parked(tview text DEFAULT NULL) RETURNS bigint L
 COMMENT ON FUNCTION pg_tviews_retry_parked(text) IS 'pg_tviews: retries the parked keys of one TVIEW, or of all the caller may write, now; returns how many';
 
 -- ---------------------------------------------------------------------------------------------------- understand
--- What would be captured for a TVIEW over `view`, without making it.
-CREATE FUNCTION pg_tviews_derive(view regclass, key text[], unkeyed_full boolean DEFAULT false)
+-- What would be captured for a TVIEW over `view`, without making it; `stored` is the table that its mapping queries would read, if any.
+CREATE FUNCTION pg_tviews_derive(view regclass, key text[], unkeyed_full boolean DEFAULT false, stored oid DEFAULT 0)
   RETURNS TABLE (base_table regclass, capture_columns text[], kind text, used_columns text[], mapping_query text, reason text, captures_nulls boolean)
   LANGUAGE c STRICT AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION pg_tviews_derive(regclass, text[], boolean) IS
+COMMENT ON FUNCTION pg_tviews_derive(regclass, text[], boolean, oid) IS
   'pg_tviews: how changes of the tables that a view reads would lead to its key; used_columns NULL: every column; a dry run of pg_tviews_create';
 
 CREATE FUNCTION pg_tviews_affected(base_table regclass, key text) RETURNS TABLE (entity text, key text) LANGUAGE c STRICT AS 'MODULE_PATHNAME';

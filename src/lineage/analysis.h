@@ -100,6 +100,34 @@ struct Analysis {
   List* bodies;   // of Query*: of SQL functions that were written out
 };
 
+// A key column of the view and the places that give it; several for a merged column and for set operations.
+struct KeyColumn {
+  const char* name;
+  Oid type, collation;
+  Target* sources;
+  bool nullable;
+};
+
+struct Key {
+  int count;
+  KeyColumn* columns;
+  const char* names;
+  bool nullable;  // some column is
+  Oid view, table;
+};
+
+// What a path leads to: key columns, in this order; fewer than the key has when the rows that have these are to be looked for.
+struct Root {
+  int count;
+  int* columns;
+};
+
+struct Solution {
+  core::LineageResult found;  // in the memory context of the call
+  Root* roots;
+  int root_count;
+};
+
 inline constexpr int kMaxOccurrences = 1000;
 
 // ---- levels.cpp
@@ -163,6 +191,8 @@ void NoteRange(Analysis* analysis, int from, int to, const char* note, int rank)
 
 // As ResolveExpression for an expression that is no plain column: one whose columns all come from one occurrence.
 Target* ResolveGeneral(Analysis* analysis, Level* level, const Join* join, const Node* expr, Resolve mode);
+// A constant of `level` as a value of each of its occurrences: view rows that come by way of the level have it.
+Target* ResolveConstant(Analysis* analysis, const Level* level, const Node* expr);
 
 // ---- inverse.cpp
 
@@ -201,18 +231,30 @@ void WalkLevel(Analysis* analysis, Level* level);
 // An edge with the given ends, unless the shell could not make a query of it.
 void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Equality* equality, bool far_is_left, int barred_from, int barred_to);
 
+// ---- keys.cpp
+
+// Ereports: no such column, or of a type that cannot be a key.
+Key FindKey(Analysis* analysis, Level* top, const Request* request);
+// Ereports unless some of the key comes from a table, and none of it from the optional side of an outer join.
+void CheckKey(const Analysis* analysis, const Level* top, const Key* key);
+void WarnOfNullKey(const Key* key);
+
+// ---- roots.cpp
+
+// The paths of all occurrences to the key.
+Solution Solve(Analysis* analysis, const Key* key);
+// Whether one of `targets` is more than a constant.
+bool HasColumns(const Analysis* analysis, const Target* targets);
+
 // ---- never_null.cpp
 
-// Warns unless output column `number` of the view is never NULL.
+// Whether output column `number` of the view is never NULL, as far as can be told.
 bool IsKeyNeverNull(Level* top, AttrNumber number);
-void WarnOfNullKey(Level* top, AttrNumber number);
 
 // ---- mapping_query.cpp
 
 // The mapping query from captured `value` along `steps`, or null when a step crosses a merged column.
-const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, Oid key_type);
-// The query that turns values of `from` into values of the key's type.
-const char* CastQuery(Oid from, Oid key_type);
+const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, const Key* key, const Root* root);
 // The operator as SQL says it whatever the search path: OPERATOR(schema.name).
 const char* OperatorName(Oid op);
 

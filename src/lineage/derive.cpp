@@ -28,70 +28,6 @@ List* AllTviews() {
   return tviews;
 }
 
-struct Key {
-  const char* name;
-  Oid type, collation;
-  Target* roots;
-};
-
-Key FindKey(Analysis* analysis, Level* top, const Request* request) {
-  if (request->key_count != 1) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW with a key of %d columns is not supported", request->key_count),
-                    errhint("Name one column that is unique in the view.")));
-  }
-  const TargetEntry* entry = get_tle_by_resno(top->query->targetList, request->key_columns[0]);
-  if (entry == nullptr || entry->resjunk) {
-    elog(ERROR, "view has no column %d", request->key_columns[0]);
-  }
-  const Node* expr = reinterpret_cast<const Node*>(entry->expr);
-  Key key = {entry->resname, getBaseType(exprType(expr)), exprCollation(expr), nullptr};
-  const TypeCacheEntry* type = lookup_type_cache(key.type, TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY | TYPECACHE_HASH_PROC);
-  if (!OidIsValid(type->btree_opf) || !OidIsValid(type->hash_proc) || !OidIsValid(get_array_type(key.type)) || type_is_rowtype(key.type)) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("column \"%s\" of type %s cannot be the key of a TVIEW", key.name, format_type_be(key.type)),
-                    errhint("The key needs a type with an equality, a sort order and a hash function; arrays and composite types cannot be keys.")));
-  }
-  key.roots = ComparableBy(analysis, ResolveOutput(analysis, top, request->key_columns[0], Resolve::kExit), type->btree_opf);
-  return key;
-}
-
-// Paths of all occurrences, in the current memory context.
-core::LineageResult Solve(Analysis* analysis, const Key* key) {
-  int root_count = 0;
-  for (const Target* root = key->roots; root != nullptr; root = root->next) {
-    ++root_count;
-  }
-  core::LineageRoot* roots = static_cast<core::LineageRoot*>(palloc0(Max(root_count, 1) * sizeof(core::LineageRoot)));
-  root_count = 0;
-  for (const Target* root = key->roots; root != nullptr; root = root->next) {
-    const bool same_type = ValueType(analysis, root->value, nullptr) == key->type;
-    roots[root_count++] = {root->occurrence, root->value, same_type ? EqualityClassOf(analysis, key->type, key->collation) : 0};
-  }
-  core::LineageResult found = {};
-  if (core::FindPaths(analysis->occurrence_count, analysis->edges, analysis->edge_count, roots, root_count, &found) != core::Outcome::kOk) {
-    ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"), errdetail("Failed while finding the paths of a TVIEW.")));
-  }
-  const Size paths_size = Max(analysis->occurrence_count, 1) * sizeof(core::OccurrencePath);
-  const Size steps_size = Max(found.step_count, 1) * sizeof(core::LineageStep);
-  core::LineageResult copy = {};
-  copy.step_count = found.step_count;
-  copy.paths = static_cast<core::OccurrencePath*>(palloc_extended(paths_size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO));
-  copy.steps = static_cast<core::LineageStep*>(palloc_extended(steps_size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO));
-  const bool copied = copy.paths != nullptr && copy.steps != nullptr;
-  if (copied) {
-    if (analysis->occurrence_count > 0) {
-      memcpy(copy.paths, found.paths, analysis->occurrence_count * sizeof(core::OccurrencePath));
-    }
-    if (found.step_count > 0) {
-      memcpy(copy.steps, found.steps, found.step_count * sizeof(core::LineageStep));
-    }
-  }
-  core::FreeLineage(&found);
-  if (!copied) {
-    ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"), errdetail("Failed while finding the paths of a TVIEW.")));
-  }
-  return copy;
-}
-
 Bitmapset* LiveUsed(const Occurrence* occurrence) {
   if (occurrence->all_used) {
     return nullptr;
@@ -144,27 +80,6 @@ void AddRelation(Lineage* lineage, Oid relation, bool is_tview, Bitmapset* used)
   lineage->relations[lineage->relation_count++] = {relation, is_tview, used};
 }
 
-[[noreturn]] void RefuseKey(const Analysis* analysis, const Level* top, const Key* key) {
-  const char* note = nullptr;
-  for (int i = top->from; i < top->to && note == nullptr; ++i) {
-    note = analysis->occurrences[i].note;
-  }
-  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("key column \"%s\" of the TVIEW cannot be traced to a table: %s", key->name,
-                                                                 note != nullptr ? note : "it is not an expression of one table's columns"),
-                  errhint("Choose another key, or create the TVIEW with the option on_unkeyed => 'full' to have it refreshed as a whole.")));
-}
-
-// A key from the optional side of an outer join: a row that finds no match has no key, and no path leads from it to one.
-void RefuseOptionalKey(const Analysis* analysis, const Key* key) {
-  const Occurrence* root = key->roots == nullptr ? nullptr : &analysis->occurrences[key->roots->occurrence];
-  if (root != nullptr && OidIsValid(root->relation) && root->nullable) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("key column \"%s\" of the TVIEW comes from table %s, the optional side of an outer join", key->name, QualifiedName(root->relation)),
-                    errdetail("Rows without a match would have no key."),
-                    errhint("Take the key from the side that keeps its rows, or add \"WHERE ... IS NOT NULL\" to the query.")));
-  }
-}
-
 [[noreturn]] void RefuseOccurrence(const Analysis* analysis, const core::LineageResult* found, const Key* key) {
   const Occurrence* worst = nullptr;
   for (int i = 0; i < analysis->occurrence_count; ++i) {
@@ -174,7 +89,7 @@ void RefuseOptionalKey(const Analysis* analysis, const Key* key) {
     }
   }
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                  errmsg("changes of table %s do not lead to the key \"%s\" of the TVIEW: %s", QualifiedName(worst->relation), key->name,
+                  errmsg("changes of table %s do not lead to the key \"%s\" of the TVIEW: %s", QualifiedName(worst->relation), key->names,
                          worst->note != nullptr ? worst->note : kDefaultNote),
                   errhint("Join it by an equality that leads to the key, or create the TVIEW with the option on_unkeyed => 'full' "
                           "to have it refreshed as a whole.")));
@@ -190,30 +105,51 @@ void CaptureColumns(const Analysis* analysis, int32 value, Path* path) {
   path->nulls = contain_nonstrict_functions(reinterpret_cast<Node*>(captured->expressions));
 }
 
+// Whether the captured value is the key: plain columns of its types, all of them.
+bool IsKeyItself(const Analysis* analysis, const core::OccurrencePath* found, const Key* key, const Root* root) {
+  if (found->kind != core::PathKind::kKey || root->count != key->count) {
+    return false;
+  }
+  for (int i = 0; i < key->count; ++i) {
+    const Node* part = static_cast<const Node*>(list_nth(analysis->values[found->capture_value].expressions, i));
+    if (!IsA(part, Var) || getBaseType(exprType(part)) != key->columns[i].type) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// The columns of a key, in its order.
+void CaptureKey(const Analysis* analysis, int32 value, Path* path) {
+  const List* parts = analysis->values[value].expressions;
+  path->columns = static_cast<AttrNumber*>(palloc(list_length(parts) * sizeof(AttrNumber)));
+  ListCell* cell;
+  foreach (cell, parts) {
+    path->columns[path->column_count++] = lfirst_node(Var, cell)->varattno;
+  }
+}
+
 // The path of one occurrence, or false when there is none.
-bool WordPath(const Analysis* analysis, int number, core::OccurrencePath* found, const core::LineageStep* steps, Oid key_type, Path* path) {
+bool WordPath(const Analysis* analysis, int number, Solution* solution, const Key* key, Path* path) {
   const Occurrence* occurrence = &analysis->occurrences[number];
+  core::OccurrencePath* found = &solution->found.paths[number];
   if (found->kind == core::PathKind::kNone) {
     return false;
   }
-  const Oid type = ValueType(analysis, found->capture_value, nullptr);
-  if (found->kind == core::PathKind::kMapped) {
-    path->query = MappingQuery(analysis, found->capture_value, steps + found->first_step, found->step_count, key_type);
+  const Root* root = &solution->roots[found->root];
+  if (IsKeyItself(analysis, found, key, root)) {
+    path->kind = catalog::MappingKind::kKey;
+    CaptureKey(analysis, found->capture_value, path);
+  } else {
+    path->query = MappingQuery(analysis, found->capture_value, solution->found.steps + found->first_step, found->step_count, key, root);
     if (path->query == nullptr) {
       found->kind = core::PathKind::kNone;
       return false;
     }
-    path->kind = catalog::MappingKind::kMapped;
-  } else if (PlainColumn(analysis, found->capture_value) == InvalidAttrNumber) {
-    path->query = MappingQuery(analysis, found->capture_value, nullptr, 0, key_type);
-    path->kind = catalog::MappingKind::kMapped;
-  } else if (type != key_type) {
-    path->query = CastQuery(type, key_type);
-    path->kind = catalog::MappingKind::kMapped;
-  } else {
-    path->kind = catalog::MappingKind::kKey;
+    path->kind = root->count < key->count ? catalog::MappingKind::kPartition : catalog::MappingKind::kMapped;
+    CaptureColumns(analysis, found->capture_value, path);
   }
-  CaptureColumns(analysis, found->capture_value, path);
+  path->nulls = path->nulls || (key->nullable && found->kind == core::PathKind::kKey);
   if (!occurrence->all_used) {
     path->used = bms_union(LiveUsed(occurrence), analysis->values[found->capture_value].columns);
   }
@@ -271,17 +207,11 @@ Lineage DeriveLineage(const Request& request) {
     WalkLevel(&analysis, static_cast<Level*>(list_nth(analysis.levels, i)));
   }
   const Key key = FindKey(&analysis, top, &request);
-  if (key.roots == nullptr && !request.unkeyed_full) {
-    RefuseKey(&analysis, top, &key);
+  if (!request.unkeyed_full) {
+    CheckKey(&analysis, top, &key);
   }
-  const bool nullable = !IsKeyNeverNull(top, request.key_columns[0]);
-  if (nullable && !request.unkeyed_full) {
-    RefuseOptionalKey(&analysis, &key);
-  }
-  if (nullable) {
-    WarnOfNullKey(top, request.key_columns[0]);
-  }
-  const core::LineageResult found = Solve(&analysis, &key);
+  WarnOfNullKey(&key);
+  Solution solution = Solve(&analysis, &key);
   Lineage lineage = {};
   lineage.relations = static_cast<Relation*>(palloc0(Max(analysis.occurrence_count, 1) * sizeof(Relation)));
   lineage.paths = static_cast<Path*>(palloc0(Max(analysis.occurrence_count, 1) * sizeof(Path)));
@@ -292,15 +222,14 @@ Lineage DeriveLineage(const Request& request) {
     }
     Path path = {};
     path.relation = occurrence->relation;
-    if (!WordPath(&analysis, i, &found.paths[i], found.steps, key.type, &path)) {
+    if (!WordPath(&analysis, i, &solution, &key, &path)) {
       if (!request.unkeyed_full) {
-        RefuseOccurrence(&analysis, &found, &key);
+        RefuseOccurrence(&analysis, &solution.found, &key);
       }
       path.kind = catalog::MappingKind::kFull;
       path.used = LiveUsed(occurrence);
       path.reason = occurrence->note != nullptr ? occurrence->note : kDefaultNote;
     }
-    path.nulls = path.nulls || (nullable && found.paths[i].kind == core::PathKind::kKey);
     AddPath(&lineage, &path);
     AddRelation(&lineage, occurrence->relation, list_member_oid(analysis.tviews, occurrence->relation), path.used);
   }

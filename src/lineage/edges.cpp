@@ -293,7 +293,8 @@ bool WalkExpressions(Node* node, Walk* walk) {
 }  // namespace
 
 void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Equality* equality, bool far_is_left, int barred_from, int barred_to) {
-  if (!IsComparableBy(analysis, far, equality->family)) {
+  const bool constant = analysis->values[far->value].columns == nullptr || analysis->values[near->value].columns == nullptr;
+  if (constant || !IsComparableBy(analysis, far, equality->family)) {
     return;
   }
   const Oid far_type = ValueType(analysis, far->value, nullptr);

@@ -127,6 +127,20 @@ Target* OverOccurrence(Analysis* analysis, Level* level, const Join* join, const
 
 }  // namespace
 
+Target* ResolveConstant(Analysis* analysis, const Level* level, const Node* expr) {
+  List* vars = NIL;
+  if (IsMoreThanColumns(const_cast<Node*>(expr), &vars) || vars != NIL || contain_mutable_functions(const_cast<Node*>(expr))) {
+    return nullptr;
+  }
+  Target* targets = nullptr;
+  for (int i = level->from; i < level->to; ++i) {
+    Target* target = static_cast<Target*>(palloc(sizeof(Target)));
+    *target = {i, ValueOf(analysis, i, list_make1(const_cast<Node*>(expr))), nullptr, InvalidOid};
+    targets = AppendTargets(targets, target);
+  }
+  return targets;
+}
+
 Target* ResolveGeneral(Analysis* analysis, Level* level, const Join* join, const Node* expr, Resolve mode) {
   List* vars = NIL;
   if (IsMoreThanColumns(const_cast<Node*>(expr), &vars) || vars == NIL || expression_returns_set(const_cast<Node*>(expr))) {

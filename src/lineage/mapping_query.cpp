@@ -39,6 +39,15 @@ const char* Cast(const char* operand, Oid type, Oid input) {
   return psprintf("%s::%s", operand, format_type_be_qualified(input));
 }
 
+// As Cast; NULL where the key's integer type cannot hold the value: it is no key then, and the cast must not raise.
+const char* CastToKey(const char* operand, Oid type, Oid key_type) {
+  if (!IsInteger(type) || !IsInteger(key_type) || IntegerWidth(type) <= IntegerWidth(key_type)) {
+    return Cast(operand, type, key_type);
+  }
+  return psprintf("CASE WHEN %s BETWEEN %s THEN %s::%s END", operand, key_type == INT2OID ? "-32768 AND 32767" : "-2147483648 AND 2147483647",
+                  operand, format_type_be_qualified(key_type));
+}
+
 bool TellsApart(Oid collation) { return !OidIsValid(collation) || get_collation_isdeterministic(collation); }
 
 // A comparison as the view makes it, with the types that are at hand here.
@@ -146,7 +155,50 @@ void AppendStep(const Analysis* analysis, const core::LineageStep* step, int32 v
                    Cast(Operand(analysis, value, alias - 1), value_type, comparison.value_input));
 }
 
-const char* WordQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, Oid key_type) {
+// Part `part` of the value at hand as a value of the key column.
+const char* KeyPart(const Analysis* analysis, int32 value, int alias, int part, const KeyColumn* column) {
+  const Node* expr = static_cast<const Node*>(list_nth(analysis->values[value].expressions, part));
+  return CastToKey(Operand(analysis, value, alias, part), getBaseType(exprType(expr)), column->type);
+}
+
+// The keys of the rows of `relation` whose key has the parts at hand.
+const char* RowsWithParts(const Analysis* analysis, int32 value, int alias, const Key* key, const Root* root, Oid relation) {
+  StringInfoData select;
+  initStringInfo(&select);
+  for (int i = 0; i < key->count; ++i) {
+    appendStringInfo(&select, "%sr.%s", i == 0 ? "SELECT " : ", ", quote_identifier(key->columns[i].name));
+  }
+  appendStringInfo(&select, " FROM %s r WHERE ", QualifiedName(relation));
+  for (int i = 0; i < root->count; ++i) {
+    const KeyColumn* column = &key->columns[root->columns[i]];
+    const char* part = KeyPart(analysis, value, alias, i, column);
+    if (OidIsValid(column->collation) && column->collation != DEFAULT_COLLATION_OID) {
+      part = psprintf("(%s COLLATE %s)", part, CollationName(column->collation));
+    }
+    appendStringInfo(&select, "%sr.%s %s %s", i == 0 ? "" : " AND ", quote_identifier(column->name),
+                     OperatorName(OwnEquality(column->type, InvalidOid).op), part);
+  }
+  return select.data;
+}
+
+// The select list, and for a part of the key the item e that it is taken from: a row of the view that changes is stored, or is in
+// the view now.
+const char* KeyColumns(const Analysis* analysis, int32 value, int alias, const Key* key, const Root* root, StringInfo from) {
+  StringInfoData list;
+  initStringInfo(&list);
+  for (int i = 0; i < key->count; ++i) {
+    const KeyColumn* column = &key->columns[i];
+    const char* part = root->count < key->count ? psprintf("e.%s", quote_identifier(column->name)) : KeyPart(analysis, value, alias, i, column);
+    appendStringInfo(&list, "%s%s", i == 0 ? "" : ", ", part);
+  }
+  if (root->count < key->count) {
+    const char* stored = OidIsValid(key->table) ? psprintf("%s UNION ALL ", RowsWithParts(analysis, value, alias, key, root, key->table)) : "";
+    appendStringInfo(from, " JOIN LATERAL (%s%s) e ON true", stored, RowsWithParts(analysis, value, alias, key, root, key->view));
+  }
+  return list.data;
+}
+
+const char* WordQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, const Key* key, const Root* root) {
   StringInfoData from, where;
   initStringInfo(&from);
   initStringInfo(&where);
@@ -165,8 +217,8 @@ const char* WordQuery(const Analysis* analysis, int32 value, const core::Lineage
     }
     value = steps[i].next_value;
   }
-  const char* key = Cast(Operand(analysis, value, step_count), ValueType(analysis, value, nullptr), key_type);
-  return psprintf("SELECT DISTINCT %s FROM %s%s", key, from.data, where.data);
+  const char* columns = KeyColumns(analysis, value, step_count, key, root, &from);
+  return psprintf("SELECT DISTINCT %s FROM %s%s", columns, from.data, where.data);
 }
 
 }  // namespace
@@ -182,23 +234,13 @@ const char* OperatorName(Oid op) {
   return name;
 }
 
-const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, Oid key_type) {
+const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, const Key* key, const Root* root) {
   const int level = NewGUCNestLevel();
   // So that what is not the server's own is worded with its schema.
   (void)set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-  const char* query = WordQuery(analysis, value, steps, step_count, key_type);
+  const char* query = WordQuery(analysis, value, steps, step_count, key, root);
   AtEOXact_GUC(true, level);
   return query;
-}
-
-const char* CastQuery(Oid from, Oid key_type) {
-  const char* cast = format_type_be_qualified(key_type);
-  if (IsInteger(from) && IsInteger(key_type) && IntegerWidth(from) > IntegerWidth(key_type)) {
-    // A value that the key's type cannot hold is no key; the cast must not raise.
-    const char* limits = key_type == INT2OID ? "-32768 AND 32767" : "-2147483648 AND 2147483647";
-    return psprintf("SELECT DISTINCT k::%s FROM pg_catalog.unnest($1) k WHERE k BETWEEN %s", cast, limits);
-  }
-  return psprintf("SELECT DISTINCT k::%s FROM pg_catalog.unnest($1) k", cast);
 }
 
 }  // namespace tviews::lineage

@@ -97,25 +97,83 @@ bool BranchesNeverNull(Level* level, Node* node, AttrNumber number) {
   return branch != nullptr && OutputNeverNull(branch, number);
 }
 
+bool IsOneOf(const char* name, const char* const* names, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    if (strcmp(name, names[i]) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Functions of the server that give a value whenever all their arguments are values.
+bool KeepsValues(const Node* call) {
+  static const char* const functions[] = {"date_trunc", "date", "timestamp", "timestamptz", "timezone", "text", "varchar", "lower", "upper", "btrim",
+                                          "ltrim", "rtrim", "md5", "int2", "int4", "int8", "numeric", "float4", "float8", "abs", "length"};
+  static const char* const operators[] = {"+", "-", "*", "/", "%", "||"};
+  if (IsA(call, FuncExpr)) {
+    const Oid function = reinterpret_cast<const FuncExpr*>(call)->funcid;
+    return function < FirstNormalObjectId && func_strict(function) && IsOneOf(get_func_name(function), functions, lengthof(functions));
+  }
+  const Oid op = reinterpret_cast<const OpExpr*>(call)->opno;
+  return op < FirstNormalObjectId && op_strict(op) && IsOneOf(get_opname(op), operators, lengthof(operators));
+}
+
+bool ExpressionNeverNull(Level* level, const Node* expr) {
+  check_stack_depth();
+  expr = StripRelabel(expr);
+  const List* args = NIL;
+  ListCell* cell;
+  if (expr == nullptr) {
+    return false;
+  }
+  List* arms = MergedArms(level, expr);
+  if (arms != NIL && Brings(level, reinterpret_cast<Node*>(level->query->jointree), arms)) {
+    return true;
+  }
+  switch (nodeTag(expr)) {
+    case T_Const:
+      return !reinterpret_cast<const Const*>(expr)->constisnull;
+    case T_CoerceViaIO:
+      return ExpressionNeverNull(level, reinterpret_cast<const Node*>(reinterpret_cast<const CoerceViaIO*>(expr)->arg));
+    case T_CoalesceExpr:
+      foreach (cell, reinterpret_cast<const CoalesceExpr*>(expr)->args) {
+        if (ExpressionNeverNull(level, static_cast<const Node*>(lfirst(cell)))) {
+          return true;
+        }
+      }
+      return false;
+    case T_FuncExpr:
+      args = reinterpret_cast<const FuncExpr*>(expr)->args;
+      break;
+    case T_OpExpr:
+      args = reinterpret_cast<const OpExpr*>(expr)->args;
+      break;
+    default:
+      return false;
+  }
+  if (!KeepsValues(expr)) {
+    return false;
+  }
+  foreach (cell, args) {
+    if (!ExpressionNeverNull(level, static_cast<const Node*>(lfirst(cell)))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool OutputNeverNull(Level* level, AttrNumber number) {
   check_stack_depth();
   if (level->query->setOperations != nullptr) {
     return BranchesNeverNull(level, level->query->setOperations, number);
   }
   const TargetEntry* entry = get_tle_by_resno(level->query->targetList, number);
-  List* arms = entry == nullptr || level->query->groupingSets != NIL ? NIL : MergedArms(level, reinterpret_cast<const Node*>(entry->expr));
-  return arms != NIL && Brings(level, reinterpret_cast<Node*>(level->query->jointree), arms);
+  return entry != nullptr && level->query->groupingSets == NIL && ExpressionNeverNull(level, reinterpret_cast<const Node*>(entry->expr));
 }
 
 }  // namespace
 
 bool IsKeyNeverNull(Level* top, AttrNumber number) { return OutputNeverNull(top, number); }
-
-void WarnOfNullKey(Level* top, AttrNumber number) {
-  const char* name = get_tle_by_resno(top->query->targetList, number)->resname;
-  ereport(WARNING, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("key column \"%s\" of the TVIEW may become NULL", name),
-                    errdetail("Rows of the view without a key cannot be kept: they are parked, see pg_tview_parked_keys."),
-                    errhint("Add \"WHERE ... IS NOT NULL\" to the query, or NOT NULL to the column it comes from.")));
-}
 
 }  // namespace tviews::lineage

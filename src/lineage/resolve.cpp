@@ -265,6 +265,9 @@ Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resol
     return mode == Resolve::kEnter ? targets : Group(analysis, level->query, entry, targets);
   }
   if (targets == nullptr) {
+    targets = ResolveConstant(analysis, level, expr);
+  }
+  if (targets == nullptr) {
     NoteRange(analysis, level->from, level->to,
               psprintf("column \"%s\" is not an expression of one table's columns", entry->resname != nullptr ? entry->resname : "?"), 2);
     return nullptr;

@@ -132,6 +132,13 @@ SELECT base_table, capture_columns, kind, captures_nulls, mapping_query FROM pg_
 SELECT q AS query, pg_temp.outcome(q) FROM unnest(ARRAY['SELECT a.id AS k, s.c FROM lin.a JOIN (SELECT n::text AS t, count(*) AS c FROM lin.b GROUP BY n) s ON s.t = a.t',
   'SELECT a.id AS k, b.t FROM lin.a LEFT JOIN lin.b ON b.id = a.b JOIN lin.b o ON o.t = coalesce(b.t, ''none'')', 'SELECT a.id AS k, b.t FROM lin.a JOIN lin.b ON b.b + a.b = a.id']) q;
 
+-- Keys of several columns: one table has them all, a feed, or only a part is found and the rest is looked up.
+SELECT base_table, capture_columns, kind, mapping_query FROM pg_tviews_derive('ops.v_device_day', '{device_id,day}');
+CREATE VIEW lin.v_feed AS SELECT 'a' AS kind, a.id, b.t FROM lin.a LEFT JOIN lin.b ON b.id = a.b UNION ALL SELECT 'b', b.id, b.t FROM lin.b;
+SELECT base_table, capture_columns, kind, mapping_query FROM pg_tviews_derive('lin.v_feed', '{kind,id}');
+CREATE VIEW lin.v_pairs AS SELECT a.id AS k, b.ct AS "L", a.t FROM lin.a JOIN lin.b ON b.b = a.b WHERE b.ct IS NOT NULL;
+SELECT base_table, capture_columns, kind, mapping_query FROM pg_tviews_derive('lin.v_pairs', '{k,L}', stored => 'lin.a'::regclass);
+
 CREATE VIEW lin.two AS SELECT id AS k, b FROM lin.a;
 CREATE FUNCTION pg_temp.derive_keys(keys text[]) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
