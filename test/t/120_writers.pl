@@ -29,7 +29,7 @@ CREATE TABLE tv_part AS SELECT pk_part, sum(v) AS v FROM tb_part GROUP BY pk_par
 SQL
 my $from = $publisher->connstr . ' dbname=app user=postgres';
 $node->safe_psql('app', "CREATE SUBSCRIPTION s CONNECTION '$from' PUBLICATION p");
-$node->wait_for_subscription_sync($publisher, 's');
+$node->wait_for_subscription_sync($publisher, 's', 'app');
 wait_applied($node, 'app');
 is($node->safe_psql('app', 'SELECT (SELECT count(*) FROM tv_post), (SELECT sum(posts) FROM tv_user), (SELECT count(*) FROM tv_part)'), '200|200|20',
 	'the first copy of a subscription is captured');
