@@ -18,11 +18,14 @@ CREATE VIEW "S 2".vv AS SELECT a.pk_a AS "pk_A b", a.v, m.v AS mv FROM tv_a a LE
 CREATE TABLE "S 2"."tv_A b" AS SELECT * FROM "S 2".vv;
 SELECT pg_tviews_create('k', 'SELECT pk_a AS kk, v FROM tb_a', '{"key": "kk", "indexes": false}');
 ALTER TABLE tv_a ADD COLUMN note text DEFAULT 'user''s';
+CREATE TABLE "Own" (note text DEFAULT 'mine', v bigint, id int UNIQUE);
+INSERT INTO "Own" (id, v) VALUES (3, 3), (99, 99);
+SELECT pg_tviews_adopt('"Own"', 'SELECT pk_a AS id, v FROM tb_a');
 SQL
 
 my $registered = <<'SQL';
 SELECT entity, level, view_oid::regclass, key_columns, options - 'settings',
-       (SELECT owns_view FROM pg_tview_catalog WHERE tview = table_oid),
+       adopted, (SELECT owns_view FROM pg_tview_catalog WHERE tview = table_oid),
        (SELECT settings FROM pg_tview_catalog WHERE tview = table_oid) FROM pg_tview_meta ORDER BY 1
 SQL
 my $expected = $node->safe_psql('source', $registered);
@@ -50,6 +53,9 @@ for my $road (sort keys %roads) {
 	wait_applied($node, $road);
 	oracle($node, $road);
 	is($node->safe_psql($road, q{SELECT count(*) FROM "S 2"."tv_A b" WHERE mv = 3}), '1', 'a write after the restore reaches the upper TVIEW');
+	is($node->safe_psql($road, q{SELECT note, v FROM "Own" WHERE id = 2}), 'mine|100', 'the adopted table is refreshed');
+	$node->safe_psql($road, q{SELECT pg_tviews_drop('"Own"')});
+	is($node->safe_psql($road, q{SELECT count(*) FROM "Own"}), '11', 'and given back');
 	$node->safe_psql($road, 'DROP TABLE tb_a CASCADE; DROP TABLE tb_m CASCADE');
 	is($node->safe_psql($road, q{SELECT count(*) FROM pg_tview_catalog}), '0', 'dropped as before');
 	is($node->safe_psql($road, q{SELECT to_regclass('v_a')}), '', 'with the view that pg_tviews had made');
