@@ -39,6 +39,13 @@ void CheckTable(Oid table, const char* name) {
   if (IsTviewTable(table)) {
     ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("table \"%s\" is a TVIEW already", name)));
   }
+  const List* members = find_all_inheritors(table, NoLock, nullptr);
+  const ListCell* cell;
+  foreach (cell, members) {
+    if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE) {
+      RefuseTable(name, psprintf("Partition \"%s\" is a foreign table.", get_rel_name(lfirst_oid(cell))), "Detach it.");
+    }
+  }
   if (get_rel_relispartition(table)) {
     RefuseTable(name, "It is a partition.", "Adopt the partitioned table.");
   }
