@@ -9,8 +9,6 @@
 #include "catalog/repair.h"
 #include "catalog/rows.h"
 #include "catalog/triggers.h"
-#include "lineage/lineage.h"
-#include "pg/owner_context.h"
 
 namespace tviews::catalog {
 namespace {
@@ -127,21 +125,11 @@ Oid AdoptTview(Oid table, const NewTview& definition) {
   CheckEntity(building.schema, building.entity);
   MakeView(&building);
   ChooseKey(&building);
-  pg::OwnerContext as_owner = pg::EnterOwner(building.user, definition.options.settings);
-  const List* relations = LockRelationsRead(building.view, building.user, ShareRowExclusiveLock, table);
-  pg::LeaveOwner(as_owner);
+  const List* relations = LockFor(building, table);
   CheckNotRead(building, relations);
   CheckOwnedColumns(building);
   EnsureKeyIndex(building);
-  lineage::Request request = {};
-  request.view = building.view;
-  request.key_count = building.key_count;
-  request.key_columns = building.key_columns;
-  request.unkeyed_full = definition.options.unkeyed_full;
-  request.table = table;
-  as_owner = pg::EnterOwner(building.user, definition.options.settings);
-  const lineage::Lineage lineage = lineage::DeriveLineage(request);
-  pg::LeaveOwner(as_owner);
+  const lineage::Lineage lineage = DeriveFor(building);
   LockTview(table);
   Register(RegistrationOf(building, definition.options.background ? State::kBuilding : State::kFresh), relations, lineage);
   CommandCounterIncrement();

@@ -4,6 +4,7 @@
 #include "catalog/internal_sql.h"
 #include "catalog/rows.h"
 #include "pg/extension.h"
+#include "pg/owner_context.h"
 #include "shmem/segment.h"
 
 namespace tviews::catalog {
@@ -174,6 +175,27 @@ void ChooseKey(Building* building) {
                     errdetail("Its columns are %s.", ColumnNames(*building)),
                     errhint("Select a unique column as \"pk_%s\" or \"id\", or name one with the option \"key\".", building->entity)));
   }
+}
+
+const List* LockFor(const Building& building, Oid also) {
+  const pg::OwnerContext as_owner = pg::EnterOwner(building.user, building.definition->options.settings);
+  const List* relations = LockRelationsRead(building.view, building.user, ShareRowExclusiveLock, also);
+  pg::LeaveOwner(as_owner);
+  return relations;
+}
+
+lineage::Lineage DeriveFor(const Building& building) {
+  const Options& options = building.definition->options;
+  lineage::Request request = {};
+  request.view = building.view;
+  request.key_count = building.key_count;
+  request.key_columns = building.key_columns;
+  request.unkeyed_full = options.unkeyed_full;
+  request.table = building.table;
+  const pg::OwnerContext as_owner = pg::EnterOwner(building.user, options.settings);
+  const lineage::Lineage lineage = lineage::DeriveLineage(request);
+  pg::LeaveOwner(as_owner);
+  return lineage;
 }
 
 Registration RegistrationOf(const Building& building, State state) {

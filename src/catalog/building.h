@@ -36,6 +36,13 @@ void MakeView(Building* building);
 // The option "key"; else pk_<entity>, id or, for a table that is there, the columns of its primary key.  Ereports 42703.
 void ChooseKey(Building* building);
 
+// Locks what the view reads, and `also`, against writers.  Returns the relations read.
+const List* LockFor(const Building& building, Oid also);
+
+// The lineage, as the owner and under the settings of the refreshes: names in SQL functions mean what they will mean then.
+// REQUIRES: LockFor; the table is there.
+lineage::Lineage DeriveFor(const Building& building);
+
 // No other TVIEW of the schema is called like this.  Ereports 42710.
 void CheckEntity(const char* schema, const char* entity);
 

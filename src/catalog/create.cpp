@@ -3,8 +3,6 @@
 #include "catalog/internal_sql.h"
 #include "catalog/register.h"
 #include "catalog/registration.h"
-#include "lineage/lineage.h"
-#include "pg/owner_context.h"
 
 namespace tviews::catalog {
 namespace {
@@ -50,19 +48,9 @@ Oid CreateTview(const NewTview& definition, uint64* rows) {
   CheckEntity(building.schema, building.entity);
   MakeView(&building);
   ChooseKey(&building);
-  pg::OwnerContext as_owner = pg::EnterOwner(building.user, definition.options.settings);
-  const List* relations = LockRelationsRead(building.view, building.user, ShareRowExclusiveLock);
-  pg::LeaveOwner(as_owner);
+  const List* relations = LockFor(building, InvalidOid);
   MakeTable(&building);
-  lineage::Request request = {};
-  request.view = building.view;
-  request.key_count = building.key_count;
-  request.key_columns = building.key_columns;
-  request.unkeyed_full = definition.options.unkeyed_full;
-  request.table = building.table;
-  as_owner = pg::EnterOwner(building.user, definition.options.settings);
-  const lineage::Lineage lineage = lineage::DeriveLineage(request);
-  pg::LeaveOwner(as_owner);
+  const lineage::Lineage lineage = DeriveFor(building);
   FillAndIndex(&building);
   LockTview(building.table);
   const bool filled = definition.with_data && !definition.options.background;
