@@ -59,6 +59,13 @@ struct Value {
   int occurrence;
   List* expressions;   // over Vars with varno 1; that of a plain column is its Var
   Bitmapset* columns;  // attribute numbers read
+  List* inputs;        // of Input*: what is captured for it
+};
+
+// A captured column, or the text at `path` of a jsonb column.
+struct Input {
+  AttrNumber column;
+  List* path;  // of char*; NIL: the column itself
 };
 
 // One end of an equality, resolved to a value of an occurrence.
@@ -162,6 +169,13 @@ int32 ColumnValue(Analysis* analysis, int occurrence, AttrNumber column);
 AttrNumber PlainColumn(const Analysis* analysis, int32 value);
 // The type of a value (of a tuple's first part), domains flattened.
 Oid ValueType(const Analysis* analysis, int32 value, Oid* collation);
+
+// ---- inputs.cpp
+
+// What of a row determines the expressions.
+List* InputsOf(const List* expressions);
+// The path as a text[] literal.
+const char* PathLiteral(const List* path);
 
 // ---- resolve.cpp
 

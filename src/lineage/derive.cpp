@@ -95,12 +95,20 @@ void AddRelation(Lineage* lineage, Oid relation, bool is_tview, Bitmapset* used)
                           "to have it refreshed as a whole.")));
 }
 
-// What is captured for a value: the columns it reads; their NULLs too if it may have a value in spite of one.
+// What is captured for a value: its inputs; their NULLs too if it may have a value in spite of one.
 void CaptureColumns(const Analysis* analysis, int32 value, Path* path) {
   const Value* captured = &analysis->values[value];
-  path->columns = static_cast<AttrNumber*>(palloc0(bms_num_members(captured->columns) * sizeof(AttrNumber)));
-  for (int column = -1; (column = bms_next_member(captured->columns, column)) >= 0;) {
-    path->columns[path->column_count++] = static_cast<AttrNumber>(column);
+  const int room = list_length(captured->inputs);
+  path->columns = static_cast<AttrNumber*>(palloc0(room * sizeof(AttrNumber)));
+  const char** json_paths = static_cast<const char**>(palloc0(room * sizeof(const char*)));
+  ListCell* cell;
+  foreach (cell, captured->inputs) {
+    const Input* input = static_cast<const Input*>(lfirst(cell));
+    if (input->path != NIL) {
+      json_paths[path->column_count] = PathLiteral(input->path);
+      path->json_paths = json_paths;
+    }
+    path->columns[path->column_count++] = input->column;
   }
   path->nulls = contain_nonstrict_functions(reinterpret_cast<Node*>(captured->expressions));
 }

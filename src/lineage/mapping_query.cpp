@@ -87,45 +87,69 @@ const char* NearOperand(const Analysis* analysis, const core::LineageStep* step,
   return operand;
 }
 
-// The captured column `column` as a column of the item: its type and collation must be those that expressions of it expect.
-void AppendCaptured(StringInfo select, Oid relation, AttrNumber column, bool* plain) {
-  Oid type, collation;
-  int32 typmod;
-  get_atttypetypmodcoll(relation, column, &type, &typmod, &collation);
-  const char* name = quote_identifier(get_attname(relation, column, false));
-  const bool no_array = !OidIsValid(get_array_type(getBaseType(type)));
-  const bool collated = OidIsValid(collation) && collation != get_typcollation(getBaseType(type));
-  appendStringInfo(select, "%su.%s", select->len == 0 ? "" : ", ", name);
-  if (no_array) {
-    appendStringInfo(select, "::%s", format_type_be_qualified(getBaseType(type)));
+// A document that holds the captured texts u.c<n> of one column at their paths, n from `first`.
+const char* Document(const List* inputs, int first) {
+  StringInfoData members;
+  initStringInfo(&members);
+  const AttrNumber column = static_cast<const Input*>(list_nth(inputs, first))->column;
+  for (int n = first; n < list_length(inputs) && static_cast<const Input*>(list_nth(inputs, n))->column == column; ++n) {
+    const List* path = static_cast<const Input*>(list_nth(inputs, n))->path;
+    const char* value = psprintf("u.c%d", n + 1);
+    for (int i = list_length(path) - 1; i > 0; --i) {
+      value = psprintf("pg_catalog.jsonb_build_object(%s, %s)", quote_literal_cstr(static_cast<const char*>(list_nth(path, i))), value);
+    }
+    appendStringInfo(&members, "%s%s, %s", n == first ? "" : ", ", quote_literal_cstr(static_cast<const char*>(linitial(path))), value);
   }
-  if (collated) {
-    appendStringInfo(select, " COLLATE %s", CollationName(collation));
-  }
-  if (no_array || collated) {
-    appendStringInfo(select, " AS %s", name);
-  }
-  *plain = *plain && !no_array && !collated;
+  return psprintf("pg_catalog.jsonb_build_object(%s)", members.data);
 }
 
-// The captured values as the FROM item h0, a column for each captured column.
+// Input `n` as a column of the item, from u.c<n>: its type and collation must be those that expressions of it expect.  Null when it
+// came with the input before it.
+const char* ItemColumn(Oid relation, const List* inputs, int n, bool* as_captured) {
+  const Input* input = static_cast<const Input*>(list_nth(inputs, n));
+  if (input->path != NIL) {
+    *as_captured = false;
+    const bool is_first = n == 0 || static_cast<const Input*>(list_nth(inputs, n - 1))->column != input->column;
+    return is_first ? Document(inputs, n) : nullptr;
+  }
+  Oid type, collation;
+  int32 typmod;
+  get_atttypetypmodcoll(relation, input->column, &type, &typmod, &collation);
+  const char* column = psprintf("u.c%d", n + 1);
+  if (!OidIsValid(get_array_type(getBaseType(type)))) {
+    *as_captured = false;
+    column = psprintf("%s::%s", column, format_type_be_qualified(getBaseType(type)));
+  }
+  if (OidIsValid(collation) && collation != get_typcollation(getBaseType(type))) {
+    *as_captured = false;
+    column = psprintf("%s COLLATE %s", column, CollationName(collation));
+  }
+  return column;
+}
+
+// The captured values as the FROM item h0, a column for each column that the value reads.
 const char* CapturedItem(const Analysis* analysis, int32 value) {
-  const Value* at = &analysis->values[value];
-  const Oid relation = analysis->occurrences[at->occurrence].relation;
-  StringInfoData select, arrays, names;
+  const List* inputs = analysis->values[value].inputs;
+  const Oid relation = analysis->occurrences[analysis->values[value].occurrence].relation;
+  StringInfoData select, arrays, names, numbers;
   initStringInfo(&select);
   initStringInfo(&arrays);
   initStringInfo(&names);
-  bool plain = true;
-  int count = 0;
-  for (int column = -1; (column = bms_next_member(at->columns, column)) >= 0;) {
-    AppendCaptured(&select, relation, static_cast<AttrNumber>(column), &plain);
-    appendStringInfo(&arrays, "%spg_catalog.unnest($%d)", count == 0 ? "" : ", ", count + 1);
-    appendStringInfo(&names, "%s%s", count == 0 ? "" : ", ", quote_identifier(get_attname(relation, static_cast<AttrNumber>(column), false)));
-    ++count;
+  initStringInfo(&numbers);
+  bool as_captured = true;
+  for (int n = 0; n < list_length(inputs); ++n) {
+    const char* separator = n == 0 ? "" : ", ";
+    const char* name = quote_identifier(get_attname(relation, static_cast<const Input*>(list_nth(inputs, n))->column, false));
+    const char* column = ItemColumn(relation, inputs, n, &as_captured);
+    if (column != nullptr) {
+      appendStringInfo(&select, "%s%s AS %s", separator, column, name);
+    }
+    appendStringInfo(&arrays, "%spg_catalog.unnest($%d)", separator, n + 1);
+    appendStringInfo(&names, "%s%s", separator, name);
+    appendStringInfo(&numbers, "%sc%d", separator, n + 1);
   }
-  const char* rows = count == 1 ? arrays.data : psprintf("ROWS FROM (%s)", arrays.data);
-  return plain ? psprintf("%s h0(%s)", rows, names.data) : psprintf("(SELECT %s FROM %s u(%s)) h0", select.data, rows, names.data);
+  const char* rows = list_length(inputs) == 1 ? arrays.data : psprintf("ROWS FROM (%s)", arrays.data);
+  return as_captured ? psprintf("%s h0(%s)", rows, names.data) : psprintf("(SELECT %s FROM %s u(%s)) h0", select.data, rows, numbers.data);
 }
 
 // Whether values of a captured plain column can be compared as they come, by = ANY ($1).

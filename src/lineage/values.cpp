@@ -30,7 +30,7 @@ int32 ValueOf(Analysis* analysis, int occurrence, List* expressions) {
     analysis->values = static_cast<Value*>(repalloc(analysis->values, analysis->value_room * sizeof(Value)));
   }
   Value* value = &analysis->values[analysis->value_count];
-  *value = {occurrence, expressions, nullptr};
+  *value = {occurrence, expressions, nullptr, InputsOf(expressions)};
   (void)CollectColumns(reinterpret_cast<Node*>(expressions), &value->columns);
   return analysis->value_count++;
 }

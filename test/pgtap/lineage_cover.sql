@@ -65,7 +65,7 @@ END $$;
 
 -- What is captured of a row image: a column, or "column #>> 'path'".
 CREATE FUNCTION captured(image jsonb, what text) RETURNS text LANGUAGE sql AS $$
-  SELECT CASE WHEN what LIKE '% #>> ''{%}''' THEN image #>> (split_part(what, ' #>> ', 1) || trim(split_part(what, ' #>> ', 2), ''''))::text[] ELSE
+  SELECT CASE WHEN what LIKE '% #>> ''{%}''' THEN image -> split_part(what, ' #>> ', 1) #>> trim(split_part(what, ' #>> ', 2), '''')::text[] ELSE
     -- An array as its text.
     CASE WHEN jsonb_typeof(image -> what) = 'array' THEN (SELECT array_agg(e)::text FROM jsonb_array_elements_text(image -> what) e) ELSE image ->> what END END
 $$;
@@ -290,6 +290,9 @@ INSERT INTO shape (name, query, has_full) VALUES
   ('document, key on its side', 'SELECT g.id AS k, u.t FROM g LEFT JOIN u ON u.id::text = g.doc #>> ''{u,id}''', false),
   ('document, cast', 'SELECT u.id AS k, count(g.id) FROM u LEFT JOIN g ON (g.doc -> ''u'' ->> ''id'')::int = u.x GROUP BY u.id', false),
   ('document, two paths', 'SELECT u.id AS k, count(g.id) FROM u LEFT JOIN g ON (g.doc -> ''u'' ->> ''id'') || (g.doc ->> ''x'') = u.x::text || u.y::text GROUP BY u.id', false),
+  ('document, paths that begin alike', 'SELECT u.id AS k, count(g.id) FROM u LEFT JOIN g ON (g.doc #>> ''{u,id}'') || coalesce(g.doc -> ''u'' ->> ''t'', ''1'') = u.x::text || u.t GROUP BY u.id', false),
+  ('document, not only texts', 'SELECT u.id AS k, count(g.id) FROM u LEFT JOIN g ON (g.doc -> ''x'')::text = u.x::text GROUP BY u.id', false),
+  ('document, where a path is missing', 'SELECT u.id AS k, count(g.id) FROM u LEFT JOIN g ON coalesce(g.doc ->> ''x'', g.doc #>> ''{u,id}'', ''1'') = u.x::text GROUP BY u.id', false),
   ('text of an integer', 'SELECT u.id AS k, v.t FROM u LEFT JOIN v ON v.t = u.x::text', false),
   ('text of an integer, the other way', 'SELECT v.id AS k, u.t FROM v LEFT JOIN u ON u.id::text = v.t', false),
   ('equal arrays', 'SELECT g.id AS k, h.t FROM g LEFT JOIN g h ON h.arr = g.arr', false),
