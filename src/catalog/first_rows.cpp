@@ -104,18 +104,14 @@ void MakeIndexes(Building* building) {
 
 // The DETAIL of the server shows the values.
 [[noreturn]] void NotUnique(const Building& building, const ErrorData* error) {
-  const char* detail = error->detail;
-  if (building.unique != nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION), errmsg("column \"%s\" of TVIEW \"%s\" is not unique in its query", building.unique, building.definition->name),
-                    detail != nullptr ? errdetail_internal("%s", detail) : 0,
-                    errhint("Make \"%s\" unique in the query, give it another name, or use the option \"indexes\" = false.", building.unique)));
-  }
-  if (building.key_count > 1) {
-    ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION), errmsg("key (%s) of TVIEW \"%s\" is not unique in its query", ColumnList(building.key, building.key_count), building.definition->name),
-                    detail != nullptr ? errdetail_internal("%s", detail) : 0, errhint("Name columns that are unique together with the option \"key\", or group the query by the key.")));
-  }
-  ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION), errmsg("column \"%s\" of TVIEW \"%s\" is not unique in its query", building.key[0], building.definition->name),
-                  detail != nullptr ? errdetail_internal("%s", detail) : 0, errhint("Name a unique column with the option \"key\", or group the query by the key.")));
+  const bool several = building.unique == nullptr && building.key_count > 1;
+  const char* what = several ? psprintf("key (%s)", ColumnList(building.key, building.key_count))
+                             : psprintf("column \"%s\"", building.unique != nullptr ? building.unique : building.key[0]);
+  const char* hint = building.unique != nullptr ? psprintf("Make \"%s\" unique in the query, give it another name, or use the option \"indexes\" = false.", building.unique)
+                     : several                  ? "Name columns that are unique together with the option \"key\", or group the query by the key."
+                                                : "Name a unique column with the option \"key\", or group the query by the key.";
+  ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION), errmsg("%s of TVIEW \"%s\" is not unique in its query", what, building.definition->name),
+                  error->detail != nullptr ? errdetail_internal("%s", error->detail) : 0, errhint("%s", hint)));
 }
 
 }  // namespace

@@ -38,6 +38,11 @@ oracle($node, 'copied', 'a renamed database goes on');
 keep_busy('copied');
 within_two_seconds('postgres', 'DROP DATABASE copied');
 
+$node->safe_psql('app', <<'SQL');
+CREATE TABLE own (id int PRIMARY KEY, name text, note text DEFAULT 'mine');
+CREATE VIEW v_own AS SELECT pk_author AS id, name FROM tb_author;
+SELECT pg_tviews_convert_existing_table('own');
+SQL
 my $writers = start_writers($node, 'app', 2, 3);
 sleep 1;
 within_two_seconds('app', 'DROP EXTENSION pg_tviews CASCADE');
@@ -46,12 +51,17 @@ ok(wait_until($node, 'app', "SELECT count(*) = 0 FROM pg_stat_activity WHERE bac
 	'without the extension there is no worker');
 is($node->safe_psql('app', "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pg_tviews%'"), '0', 'and no trigger');
 
+is($node->safe_psql('app', "SELECT count(*) > 0 AND count(*) = (SELECT count(*) FROM v_own) FROM own WHERE note = 'mine'"), 't', 'an adopted table stays');
+
 $node->safe_psql('app', 'BEGIN; CREATE EXTENSION pg_tviews; ROLLBACK');
 sleep 0.5;
 is($node->safe_psql('app', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_tviews refresh worker' AND datname = 'app'"), '0',
 	'CREATE EXTENSION rolled back leaves no worker');
 $node->safe_psql('app', 'CREATE EXTENSION pg_tviews');
 ok(worker_pid($node, 'app'), 'created again, the extension has its worker');
+$node->safe_psql('app', "SELECT pg_tviews_convert_existing_table('own'); INSERT INTO tb_author SELECT max(pk_author) + 1, 'new' FROM tb_author");
+wait_applied($node, 'app');
+oracle($node, 'app', 'and can be adopted again');
 
 # More databases than slots: a warning, and the slot of a dropped one serves the next.
 for my $i (1 .. 3) {
