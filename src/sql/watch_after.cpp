@@ -93,10 +93,14 @@ void SetDegraded(const List* tviews) {
 
 // pg_restore's ENABLE TRIGGER ALL turns ALWAYS into ordinary; what happened while capture was off is found by reconciling.
 void AfterTriggerChange(Oid relation) {
-  if (!catalog::IsCaptured(relation)) {
+  const bool is_tview = catalog::IsTviewTable(relation);
+  if (!is_tview && !catalog::IsCaptured(relation)) {
     return;
   }
   List* readers = TviewsOver(RelationRelationId, relation, false);
+  if (is_tview) {
+    readers = lcons_oid(relation, readers);  // users may have written to it
+  }
   const char state = catalog::RowTriggerState(relation);
   if (state == TRIGGER_DISABLED) {
     SetDegraded(readers);
