@@ -65,6 +65,11 @@ CREATE UNIQUE INDEX pg_tview_deferred_key ON pg_tview_deferred (tview, key) NULL
 CREATE INDEX pg_tview_deferred_due ON pg_tview_deferred (next_attempt);
 COMMENT ON TABLE pg_tview_deferred IS 'pg_tviews: keys that could not be applied yet; read pg_tviews_deferred_keys instead';
 
+CREATE TABLE pg_tview_timer (
+  tview        oid PRIMARY KEY,
+  refreshed_at timestamptz NOT NULL);     -- the clock of the last refresh by timer
+COMMENT ON TABLE pg_tview_timer IS 'pg_tviews: when TVIEWs with the option refresh_every were last refreshed by their timer; read pg_tviews_freshness instead';
+
 CREATE SEQUENCE pg_tview_audit_seq;
 CREATE TABLE pg_tview_audit (
   log_id       bigint PRIMARY KEY DEFAULT pg_catalog.nextval('@extschema@.pg_tview_audit_seq'),
@@ -107,7 +112,7 @@ DO $$
 DECLARE
   t text;
 BEGIN
-  FOREACH t IN ARRAY ARRAY['pg_tview_catalog', 'pg_tview_relation', 'pg_tview_capture_point', 'pg_tview_mapping', 'pg_tview_deferred',
+  FOREACH t IN ARRAY ARRAY['pg_tview_catalog', 'pg_tview_relation', 'pg_tview_capture_point', 'pg_tview_mapping', 'pg_tview_deferred', 'pg_tview_timer',
                            'pg_tview_audit', 'pg_tview_journal_0', 'pg_tview_journal_1', 'pg_tview_journal_2', 'pg_tview_journal_3'] LOOP
     EXECUTE pg_catalog.format('CREATE TRIGGER pg_tviews_skip_replicated BEFORE INSERT OR UPDATE OR DELETE ON @extschema@.%I '
                               'FOR EACH ROW EXECUTE FUNCTION @extschema@.pg_tviews_skip_replicated()', t);
@@ -211,10 +216,11 @@ COMMENT ON FUNCTION pg_tviews_retry_parked(text) IS 'pg_tviews: retries the park
 
 -- ---------------------------------------------------------------------------------------------------- understand
 -- What would be captured for a TVIEW over `view`, without making it; `stored` is the table that its mapping queries would read, if any.
-CREATE FUNCTION pg_tviews_derive(view regclass, key text[], unkeyed_full boolean DEFAULT false, stored oid DEFAULT 0)
+CREATE FUNCTION pg_tviews_derive(view regclass, key text[], unkeyed_full boolean DEFAULT false, stored oid DEFAULT 0,
+                                 clock_allowed boolean DEFAULT false)
   RETURNS TABLE (base_table regclass, capture_columns text[], kind text, used_columns text[], mapping_query text, reason text, captures_nulls boolean)
   LANGUAGE c STRICT AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION pg_tviews_derive(regclass, text[], boolean, oid) IS
+COMMENT ON FUNCTION pg_tviews_derive(regclass, text[], boolean, oid, boolean) IS
   'pg_tviews: how changes of the tables that a view reads would lead to its key; used_columns NULL: every column; a dry run of pg_tviews_create';
 
 CREATE FUNCTION pg_tviews_affected(base_table regclass, key text) RETURNS TABLE (entity text, key text) LANGUAGE c STRICT AS 'MODULE_PATHNAME';
@@ -256,6 +262,9 @@ COMMENT ON FUNCTION pg_tviews_counters_data(oid) IS 'pg_tviews: behind pg_tviews
 
 CREATE FUNCTION pg_tviews_journal_data(OUT rows bigint, OUT bytes bigint) RETURNS SETOF record LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_journal_data() IS 'pg_tviews: behind pg_tviews_queue_realtime: the journal of this database';
+
+CREATE FUNCTION pg_tviews_timer_due(tview oid) RETURNS timestamptz LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_timer_due(oid) IS 'pg_tviews: behind pg_tviews_freshness: when the option refresh_every wants the TVIEW refreshed next';
 
 CREATE FUNCTION pg_tviews_stats_reset(tview text DEFAULT NULL) RETURNS void LANGUAGE c VOLATILE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_stats_reset(text) IS 'forgets the counters of one TVIEW, or of all of this database';
@@ -305,19 +314,22 @@ CREATE VIEW pg_tviews_freshness AS
          p.since AS pending_since,
          CASE WHEN m.state = 'fresh' AND f.since IS NULL THEN d.applied_at ELSE s.applied_at END AS applied_at,
          CASE WHEN m.state = 'fresh' AND f.since IS NULL THEN d.applied_snapshot ELSE s.applied_snapshot END::pg_catalog.pg_snapshot AS applied_snapshot,
-         s.lag_p50_ms, s.lag_p95_ms, s.lag_p99_ms, s.slowest_input, m.schema_name
+         s.lag_p50_ms, s.lag_p95_ms, s.lag_p99_ms, s.slowest_input, m.schema_name,
+         w.due AS timer_due,
+         CASE WHEN w.due IS NOT NULL THEN GREATEST(0, extract(epoch FROM pg_catalog.clock_timestamp() - w.due) * 1000)::double precision END AS timer_late_ms
   FROM pg_tview_meta m
        CROSS JOIN pg_tviews_journal_data() j
        LEFT JOIN pg_tviews_databases_data() d ON d.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
        LEFT JOIN LATERAL pg_tviews_counters_data(m.table_oid) s ON true
        LEFT JOIN LATERAL (SELECT pg_catalog.min(x.since) AS since, pg_catalog.count(*) AS keys FROM pg_tview_deferred x WHERE x.tview = m.table_oid) f ON true
+       CROSS JOIN LATERAL (SELECT pg_tviews_timer_due(m.table_oid) AS due) w
        CROSS JOIN LATERAL (
          SELECT LEAST(d.oldest_unapplied, f.since,
                       -- the worker is away and left nothing in shared memory: what the journal holds is at least as old as
                       CASE WHEN d.pid IS NULL AND d.oldest_unapplied IS NULL AND j.rows > 0
                            THEN COALESCE(d.applied_at, pg_catalog.pg_postmaster_start_time()) END,
                       CASE WHEN m.state NOT IN ('fresh', 'paused') THEN COALESCE(s.applied_at, m.created_at) END) AS since) p;
-COMMENT ON VIEW pg_tviews_freshness IS 'how far each TVIEW you may read is behind; percentiles from push of a change to its application; slowest_input: the base table whose mapping last took more than a millisecond';
+COMMENT ON VIEW pg_tviews_freshness IS 'how far each TVIEW you may read is behind; percentiles from push of a change to its application; slowest_input: the base table whose mapping last took more than a millisecond; timer_due, timer_late_ms: the next refresh by refresh_every, and by how much it is late';
 GRANT SELECT ON pg_tviews_freshness TO PUBLIC;
 
 CREATE VIEW pg_tviews_queue_realtime AS

@@ -67,15 +67,19 @@ void DeferWhole(Batch* batch, int t, const char* reason, const Failure* failure)
   batch->deferred_rows = true;
 }
 
-void DeferAll(Batch* batch, int t, const char* reason) {
+// Writes rows for what the batch has for TVIEW t: one for the whole TVIEW, or one a key.  `until`: coalesced; 0: another reason.
+void DeferAll(Batch* batch, int t, const char* reason, TimestampTz until) {
   const core::KeySets* affected = batch->worker->affected;
+  const catalog::Tview* tview = &batch->worker->indexed.graph->tviews[t];
   const size_t count = core::KeyCount(affected, t);
-  if (batch->whole[t] || count > kMostDeferredKeys) {
-    DeferWhole(batch, t, reason, nullptr);
-    return;
-  }
-  for (size_t i = 0; i < count; ++i) {
-    refresh::DeferKey(&batch->worker->indexed.graph->tviews[t], core::KeyAt(affected, t, i), reason, nullptr, nullptr);
+  const bool whole = batch->whole[t] || count > kMostDeferredKeys;
+  for (size_t i = 0; i < (whole ? 1 : count); ++i) {
+    const core::ByteSpan key = whole ? core::ByteSpan{nullptr, 0} : core::KeyAt(affected, t, i);
+    if (until != 0) {
+      refresh::CoalesceKey(tview, key, until);
+    } else {
+      refresh::DeferKey(tview, key, reason, nullptr, nullptr);
+    }
   }
   batch->deferred_rows = true;
 }
@@ -233,7 +237,7 @@ void RefreshOne(Batch* batch, int t) {
 void KeepForLater(Batch* batch, int t) {
   const catalog::Tview& tview = batch->worker->indexed.graph->tviews[t];
   if (tview.state == catalog::State::kPaused) {
-    DeferAll(batch, t, "paused");
+    DeferAll(batch, t, "paused", 0);
   } else if (!batch->deferred_rows || !IsDeferredWhole(tview.table)) {
     DeferWhole(batch, t, "refreshing", nullptr);
   } else if (!batch->due[t]) {  // a change, not another attempt
@@ -259,6 +263,8 @@ void RefreshTview(Batch* batch, int t) {
     return;
   }
   Failure failure = {};
+  const bool asked = batch->whole[t] || batch->due[t];  // by a deferred row, a timer or DDL, not by a mapping
+  TimestampTz coalesce_until = 0;
   if (tview.state != catalog::State::kFresh && tview.state != catalog::State::kPaused && !batch->whole[t]) {
     // The mapping may be what fails.
     KeepForLater(batch, t);
@@ -279,8 +285,8 @@ void RefreshTview(Batch* batch, int t) {
   }
   if (tview.state == catalog::State::kPaused) {
     KeepForLater(batch, t);
-  } else if (tview.min_interval_ms > 0 && !batch->due[t] && !batch->whole[t] && RefreshedWithin(batch, tview)) {
-    DeferAll(batch, t, "coalesced");
+  } else if (!asked && (coalesce_until = CoalesceUntil(batch, tview)) != 0) {
+    DeferAll(batch, t, "coalesced", coalesce_until);
   } else {
     RefreshOne(batch, t);
     NoteRefreshed(batch, tview);
@@ -356,6 +362,7 @@ void ApplyLevels(Batch* batch) {
     CHECK_FOR_INTERRUPTS();
     if (batch->reached[t]) {
       RefreshTview(batch, t);
+      NoteTimed(batch, t);
       TakeOwnChanges(batch, t);
     }
   }

@@ -135,6 +135,7 @@ BatchOutcome RunBatch(Worker* worker) {
     refresh::CountDeferred(&outcome.blocking, &parked);
     worker->next_due = refresh::NextDue();
   }
+  worker->next_timer = NextTimer(worker->indexed.graph);
   PopActiveSnapshot();
   CommitTransactionCommand();
   MemoryContextSwitchTo(worker->batch_context);

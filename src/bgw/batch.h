@@ -21,6 +21,7 @@ struct Batch {
 
   // Filled anew by each Select; arrays have one element per TVIEW of the graph, `point_since` one per capture point.
   bool *reached, *whole, *due;
+  bool *timed;                 // whole because its timer says so
   bool *excluded;              // reached, but a lock it needs is held by somebody for long: the TVIEW is deferred as a whole
   TimestampTz *since;          // push time of the oldest record that reached the TVIEW; 0: unknown
   TimestampTz *point_since;
@@ -49,6 +50,14 @@ int FirstMapping(const catalog::Graph* graph, core::PointId point);
 // Refreshes the reached TVIEWs level by level under the active snapshot.  Ereports.
 void ApplyLevels(Batch* batch);
 
+// timer.cpp
+// Marks the TVIEWs that are due by refresh_every.
+void CollectTimers(Batch* batch);
+// TVIEW t has had its turn: if its timer asked for it, the next one is a period later.  Ereports.
+void NoteTimed(Batch* batch, int t);
+// When the next TVIEW is due; DT_NOEND: none ever.
+TimestampTz NextTimer(const catalog::Graph* graph);
+
 // outcome.cpp
 // S as monitoring shows it.  While transactions were running in S, xmax is xmin: nothing is called visible that is not.
 struct AppliedSnapshot {
@@ -57,8 +66,8 @@ struct AppliedSnapshot {
 };
 // Logs the refreshes of a batch that has committed.
 void LogBatch(const Batch* batch, const AppliedSnapshot& applied);
-// min_interval: when this TVIEW was last refreshed.
-bool RefreshedWithin(const Batch* batch, const catalog::Tview& tview);
+// min_interval: until when changes of this TVIEW wait, for it was refreshed just now; 0: they do not.
+TimestampTz CoalesceUntil(const Batch* batch, const catalog::Tview& tview);
 void NoteRefreshed(const Batch* batch, const catalog::Tview& tview);
 
 // Does pg_tview_deferred hold any row (for `tview`: its whole-TVIEW row) in the active snapshot?

@@ -38,12 +38,13 @@ bool IsDeferredWhole(Oid tview) {
   return FindDeferred(tview);
 }
 
-bool RefreshedWithin(const Batch* batch, const catalog::Tview& tview) {
-  if (batch->worker->refreshed == nullptr) {
-    return false;
+TimestampTz CoalesceUntil(const Batch* batch, const catalog::Tview& tview) {
+  if (tview.min_interval_ms <= 0 || batch->worker->refreshed == nullptr) {
+    return 0;
   }
   const auto* last = static_cast<LastRefresh*>(hash_search(batch->worker->refreshed, &tview.table, HASH_FIND, nullptr));
-  return last != nullptr && !TimestampDifferenceExceeds(last->at, batch->began, tview.min_interval_ms);
+  const TimestampTz until = last == nullptr ? 0 : TimestampTzPlusMilliseconds(last->at, tview.min_interval_ms);
+  return until > batch->began ? until : 0;
 }
 
 void NoteRefreshed(const Batch* batch, const catalog::Tview& tview) {

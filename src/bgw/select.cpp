@@ -192,6 +192,7 @@ void Select(Batch* batch) {
   batch->reached = NewArray<bool>(graph->tview_count);
   batch->whole = NewArray<bool>(graph->tview_count);
   batch->due = NewArray<bool>(graph->tview_count);
+  batch->timed = NewArray<bool>(graph->tview_count);
   batch->excluded = NewArray<bool>(graph->tview_count);
   batch->since = NewArray<TimestampTz>(graph->tview_count);
   batch->point_since = NewArray<TimestampTz>(graph->point_count);
@@ -203,6 +204,7 @@ void Select(Batch* batch) {
   if (batch->deferred_rows) {
     refresh::CollectDue(graph, GetCurrentTimestamp(), worker->affected, batch->whole);
   }
+  CollectTimers(batch);
   Close(batch);
 }
 

@@ -90,7 +90,7 @@ void Prepare() {
   me.batch_context = AllocSetContextCreate(TopMemoryContext, "pg_tviews batch", ALLOCSET_DEFAULT_SIZES);
   me.record_context = AllocSetContextCreate(TopMemoryContext, "pg_tviews record", ALLOCSET_DEFAULT_SIZES);
   me.rescan = true;  // what was written before this worker came is in the journal only
-  me.next_due = DT_NOEND;
+  me.next_due = me.next_timer = DT_NOEND;
 }
 
 bool IsTransient(int sqlerrcode) {
@@ -224,6 +224,9 @@ long Round() {
     // A row that is due and yet reached nothing (of a TVIEW that cannot be refreshed now) must not keep us busy.
     const long due_ms = MillisecondsUntil(me.next_due, GetCurrentTimestamp());
     sleep_ms = Earlier(sleep_ms, due_ms > 0 ? due_ms : outcome.anything ? 1L : static_cast<long>(pg::sweep_interval_ms));
+  }
+  if (me.next_timer != DT_NOEND) {
+    sleep_ms = Earlier(sleep_ms, MillisecondsUntil(me.next_timer, GetCurrentTimestamp()));
   }
   return flush_ms > 0 ? Earlier(sleep_ms, flush_ms) : sleep_ms;
 }

@@ -35,6 +35,7 @@ struct Worker {
   int failures;
   TimestampTz retry_at;
   TimestampTz next_due;  // of pg_tview_deferred, as of the last batch
+  TimestampTz next_timer;  // of refresh_every
   int64 batches;
   Oid lock_waited_for;  // the relation or TVIEW whose lock the batch was waiting for when it failed
   // Relations whose lock did not come three times running: TVIEWs that need them are deferred, so that the others go on.

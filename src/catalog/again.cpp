@@ -1,6 +1,7 @@
 // RegisterAgain: a TVIEW's view, or something it reads, changed shape.
 #include "catalog/change.h"
 #include "catalog/columns.h"
+#include "catalog/graph_timer.h"
 #include "catalog/internal_sql.h"
 #include "catalog/register.h"
 #include "catalog/registration.h"
@@ -16,7 +17,7 @@ struct Row {
   Oid view;
   int key_count;
   char** key;
-  bool unkeyed_full;
+  bool unkeyed_full, clock_allowed;
   ArrayType* settings;
   bool adopted;
 };
@@ -29,7 +30,9 @@ bool ReadRow(Oid table, Row* row) {
     row->adopted = BoolColumn(scan, tview_column::kAdopted);
     row->key = ArrayTexts(ArrayColumn(scan, tview_column::kKeyColumns), &row->key_count);
     row->settings = ArrayColumn(scan, tview_column::kSettings);
-    Jsonb* options = DatumGetJsonbP(CopiedColumn(scan, tview_column::kOptions));
+    const Datum json = CopiedColumn(scan, tview_column::kOptions);
+    row->clock_allowed = IntervalOption(json, "refresh_every") > 0;
+    Jsonb* options = DatumGetJsonbP(json);
     JsonbValue buffer;
     const JsonbValue* value = getKeyJsonValueFromContainer(&options->root, "on_unkeyed", strlen("on_unkeyed"), &buffer);
     row->unkeyed_full = value != nullptr && value->type == jbvString && value->val.string.len == 4 && memcmp(value->val.string.val, "full", 4) == 0;
@@ -109,7 +112,7 @@ bool DeriveAgain(Oid table, bool names_only) {
   // Names in SQL functions mean what they mean at a refresh; constants are folded, which may run the owner's functions.
   const pg::OwnerContext as_owner = pg::EnterOwner(OwnerOf(table), row.settings);
   const List* relations = LockRelationsRead(row.view, InvalidOid, names_only ? ShareUpdateExclusiveLock : ShareRowExclusiveLock);
-  lineage::Request request = {row.view, row.key_count, key_columns, row.unkeyed_full, false, table};
+  lineage::Request request = {row.view, row.key_count, key_columns, row.unkeyed_full, row.clock_allowed, table};
   const lineage::Lineage lineage = lineage::DeriveLineage(request);
   pg::LeaveOwner(as_owner);
   LockRelationOid(table, ShareRowExclusiveLock);  // before the object, as everybody

@@ -191,6 +191,7 @@ lineage::Lineage DeriveFor(const Building& building) {
   request.key_count = building.key_count;
   request.key_columns = building.key_columns;
   request.unkeyed_full = options.unkeyed_full;
+  request.clock_allowed = options.refresh_every_ms > 0;
   request.table = building.table;
   const pg::OwnerContext as_owner = pg::EnterOwner(building.user, options.settings);
   const lineage::Lineage lineage = lineage::DeriveLineage(request);

@@ -129,6 +129,7 @@ void ForgetTview(Oid table) {
   const SqlContext context = EnterSql(ExtensionOwner());
   DeleteLineageRows(table);
   RunSql("DELETE FROM %s.pg_tview_deferred WHERE tview = $1", {OidArgument(table)});
+  RunSql("DELETE FROM %s.pg_tview_timer WHERE tview = $1", {OidArgument(table)});
   RunSql("DELETE FROM %s.pg_tview_catalog WHERE tview = $1", {OidArgument(table)});
   LeaveSql(context);
   CommandCounterIncrement();

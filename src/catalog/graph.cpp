@@ -1,6 +1,7 @@
 // LoadGraph: the pg_tview_* tables as plain arrays.
 #include "catalog/graph.h"
 
+#include "catalog/graph_timer.h"
 #include "catalog/rows.h"
 
 namespace tviews::catalog {
@@ -46,22 +47,6 @@ pg::KeyType* ColumnTypes(Oid relation, const AttrNumber* columns, int count) {
   return types;
 }
 
-int64 MinInterval(Datum options) {
-  Jsonb* json = DatumGetJsonbP(options);
-  if (!JB_ROOT_IS_OBJECT(json)) {
-    return 0;
-  }
-  JsonbValue buffer;
-  JsonbValue* value = getKeyJsonValueFromContainer(&json->root, "min_interval", strlen("min_interval"), &buffer);
-  if (value == nullptr || value->type != jbvString) {
-    return 0;
-  }
-  char* text = pnstrdup(value->val.string.val, value->val.string.len);
-  const Interval* interval =
-      DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-  return interval->time / 1000 + (static_cast<int64>(interval->day) + interval->month * static_cast<int64>(DAYS_PER_MONTH)) * SECS_PER_DAY * 1000;
-}
-
 Oid ViewOwner(Oid view) {
   HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
   if (!HeapTupleIsValid(tuple)) {
@@ -93,7 +78,10 @@ bool ReadTview(const RowScan& row, Tview* tview) {
   tview->settings = ArrayColumn(row, tview_column::kSettings);
   // Written out, it reads with the rights of the TVIEW's owner what the view reads with its own owner's.
   tview->narrowed = ViewOwner(tview->view) == tview->owner ? TextColumn(row, tview_column::kNarrowed) : nullptr;
-  tview->min_interval_ms = MinInterval(CopiedColumn(row, tview_column::kOptions));
+  const Datum options = CopiedColumn(row, tview_column::kOptions);
+  tview->min_interval_ms = IntervalOption(options, "min_interval");
+  tview->refresh_every_ms = IntervalOption(options, "refresh_every");
+  tview->refresh_due = tview->refresh_every_ms > 0 ? NextRefresh(tview->refresh_every_ms, TimeColumn(row, tview_column::kCreatedAt), tview->settings) : DT_NOEND;
   char** keys = ArrayTexts(ArrayColumn(row, tview_column::kKeyColumns), &tview->key_count);
   char** owned = ArrayTexts(ArrayColumn(row, tview_column::kColumns), &tview->owned_count);
   tview->key_columns = ColumnNumbers(tview->table, keys, tview->key_count);
@@ -169,6 +157,19 @@ void LoadTviews(Graph* graph, Snapshot snapshot) {
   if (array.count > 1) {
     qsort(array.items, array.count, sizeof(Tview), CompareTviews);
   }
+}
+
+// Later than by its creation is a TVIEW due that its timer has refreshed already.
+void LoadTimers(Graph* graph, Snapshot snapshot) {
+  RowScan scan = OpenRows(pg::Table::kTimer, snapshot);
+  while (NextRow(&scan)) {
+    const int t = TviewIndex(graph, OidColumn(scan, timer_column::kTview));
+    if (t >= 0 && graph->tviews[t].refresh_every_ms > 0) {
+      Tview* tview = &graph->tviews[t];
+      tview->refresh_due = NextRefresh(tview->refresh_every_ms, TimeColumn(scan, timer_column::kRefreshedAt), tview->settings);
+    }
+  }
+  CloseRows(&scan);
 }
 
 // `points` gets those whose relation and columns exist.
@@ -315,6 +316,7 @@ Oid FindKeyIndex(Oid table, const AttrNumber* key, int key_count) {
 Graph* LoadGraph(Snapshot snapshot) {
   Graph* graph = static_cast<Graph*>(palloc0(sizeof(Graph)));
   LoadTviews(graph, snapshot);
+  LoadTimers(graph, snapshot);
   LoadPointRows(graph, snapshot);
   LoadMappings(graph, snapshot);
   LoadReads(graph, snapshot);

@@ -35,6 +35,8 @@ struct Tview {
   const char* narrowed;       // the view's query with $1 .. $n for the keys (lineage.h); null: read the view
   ArrayType* settings;        // pinned: name, value, ...
   int64 min_interval_ms;
+  int64 refresh_every_ms;   // option refresh_every; 0: no timer
+  TimestampTz refresh_due;  // when its timer wants it refreshed next; DT_NOEND without one.  The worker moves it on
 };
 
 struct CapturePoint {

@@ -9,6 +9,8 @@ namespace {
 constexpr const char* kKnown =
     "Known options: key, on_unkeyed, refresh_every, min_interval, fillfactor, indexes, partition_by, notify, unlogged, build, settings.";
 
+constexpr int64 kLongestTimerMs = 36525 * static_cast<int64>(SECS_PER_DAY) * 1000;
+
 [[noreturn]] void Bad(const char* name, const char* expected) {
   ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid value for TVIEW option \"%s\"", name), errdetail("Expected %s.", expected)));
 }
@@ -155,6 +157,11 @@ void ParseOne(const char* name, const JsonbValue& value, Options* options) {
     if (options->min_interval_ms < 0) {
       Bad(name, "an interval that is not negative");
     }
+  } else if (strcmp(name, "refresh_every") == 0) {
+    options->refresh_every_ms = Milliseconds(Text(value, name, "an interval"));
+    if (options->refresh_every_ms < 1000 || options->refresh_every_ms > kLongestTimerMs) {
+      Bad(name, "an interval between one second and 100 years");
+    }
   } else if (strcmp(name, "fillfactor") == 0) {
     options->fillfactor = Integer(value, name, 10, 100);
   } else if (strcmp(name, "indexes") == 0) {
@@ -175,8 +182,6 @@ void ParseOne(const char* name, const JsonbValue& value, Options* options) {
     }
   } else if (strcmp(name, "partition_by") == 0) {
     ParsePartitionBy(Text(value, name, "text"), &options->partition_by);
-  } else if (strcmp(name, "refresh_every") == 0) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("TVIEW option \"%s\" is not supported yet", name)));
   } else {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown TVIEW option \"%s\"", name), errhint("%s", kKnown)));
   }

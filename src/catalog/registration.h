@@ -30,6 +30,7 @@ struct Options {
   PartitionBy partition_by;
   bool background;       // build => 'background': registered empty, the worker fills it
   int64 min_interval_ms;
+  int64 refresh_every_ms;  // 0: no timer
   ArrayType* settings;   // those of the session, overridden by the option
   Datum json;  // as given (jsonb)
 };

@@ -56,6 +56,11 @@ char CharColumn(const RowScan& scan, AttrNumber column) {
   return DatumGetChar(Column(scan, column, &is_null));
 }
 
+TimestampTz TimeColumn(const RowScan& scan, AttrNumber column) {
+  bool is_null;
+  return DatumGetTimestampTz(Column(scan, column, &is_null));
+}
+
 char* TextColumn(const RowScan& scan, AttrNumber column) {
   bool is_null;
   const Datum value = Column(scan, column, &is_null);

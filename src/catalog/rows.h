@@ -25,6 +25,7 @@ Oid OidColumn(const RowScan& scan, AttrNumber column);
 int32 IntColumn(const RowScan& scan, AttrNumber column);
 bool BoolColumn(const RowScan& scan, AttrNumber column);
 char CharColumn(const RowScan& scan, AttrNumber column);
+TimestampTz TimeColumn(const RowScan& scan, AttrNumber column);
 char* TextColumn(const RowScan& scan, AttrNumber column);           // null for NULL
 ArrayType* ArrayColumn(const RowScan& scan, AttrNumber column);     // null for NULL
 Datum CopiedColumn(const RowScan& scan, AttrNumber column);         // varlena, must not be NULL
@@ -46,10 +47,15 @@ namespace mapping_column {
 enum { kPoint = 1, kTview, kOrdinal, kKind, kQuery, kUsed, kNulls };
 }
 
+namespace timer_column {
+enum { kTview = 1, kRefreshedAt };
+}
+
 inline constexpr const char* kTviewIndex = "pg_tview_catalog_pkey";
 inline constexpr const char* kRelationByTview = "pg_tview_relation_pkey";
 inline constexpr const char* kRelationByRelation = "pg_tview_relation_relation_idx";
 inline constexpr const char* kPointByRelation = "pg_tview_capture_point_key";
+inline constexpr const char* kTimerIndex = "pg_tview_timer_pkey";
 inline constexpr const char* kMappingByPoint = "pg_tview_mapping_pkey";
 
 // The relation and its partition or inheritance ancestors, nearest first.

@@ -105,6 +105,8 @@ struct Analysis {
   List* classes;  // of EqualityClass*
   List* tviews;   // OIDs of all TVIEW tables
   List* bodies;   // of Query*: of SQL functions that were written out
+  Oid reader;     // as whom relations are read where the query does not say it: the owner of the TVIEW
+  bool clock_allowed, reads_clock;
 };
 
 // A key column of the view and the places that give it; several for a merged column and for set operations.
@@ -151,14 +153,18 @@ Query* ViewQuery(Oid view, List** bodies);
 // Appends to `bodies` the queries of those functions and of the functions they call.  Ereports.
 Query* InlineFunctions(Query* query, List** bodies);
 
+// ---- refuse_relation.cpp
+
+// Ereports unless a TVIEW may read the relation of `entry`, which belongs to `query`.
+void CheckRelation(const Analysis* analysis, const Query* query, const RangeTblEntry* entry);
+
 // ---- refuse.cpp
 
-// Ereports unless a TVIEW may read the relation of `entry`.
-void CheckRelation(const RangeTblEntry* entry);
 // Ereports when the query itself (not its nested levels) asks for what no TVIEW can keep fresh: locking, changes.
 void CheckQuery(const Query* query);
 // Ereports when evaluating `node` itself (not its children) depends on more than its inputs and the pinned settings.
-void CheckExpressionNode(Node* node);
+// Meeting the clock is noted in `analysis` where it is allowed.
+void CheckExpressionNode(Analysis* analysis, Node* node);
 
 // ---- values.cpp
 

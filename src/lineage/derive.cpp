@@ -175,6 +175,16 @@ Analysis NewAnalysis() {
   return analysis;
 }
 
+Oid RelationOwner(Oid relation) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(tuple)) {
+    elog(ERROR, "cache lookup failed for relation %u", relation);
+  }
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  return owner;
+}
+
 struct Reads {
   Oid view;
   List* relations;
@@ -210,6 +220,8 @@ Lineage DeriveLineage(const Request& request) {
                     errhint("Use an ordinary view over ordinary tables.")));
   }
   Analysis analysis = NewAnalysis();
+  analysis.reader = OidIsValid(request.table) ? RelationOwner(request.table) : GetUserId();
+  analysis.clock_allowed = request.clock_allowed;
   Level* top = ExpandLevel(&analysis, ViewQuery(request.view, &analysis.bodies), nullptr, nullptr, nullptr, false, false);
   for (int i = 0; i < list_length(analysis.levels); ++i) {
     WalkLevel(&analysis, static_cast<Level*>(list_nth(analysis.levels, i)));
@@ -243,6 +255,7 @@ Lineage DeriveLineage(const Request& request) {
   }
   lineage.bodies = analysis.bodies;
   lineage.narrowed = NarrowedQuery(top->query, request);
+  lineage.reads_clock = analysis.reads_clock;
   return lineage;
 }
 

@@ -61,6 +61,7 @@ Request ReadRequest(FunctionCallInfo fcinfo) {
   }
   request.unkeyed_full = PG_GETARG_BOOL(2);
   request.table = PG_GETARG_OID(3);
+  request.clock_allowed = PG_GETARG_BOOL(4);
   return request;
 }
 

@@ -277,7 +277,7 @@ bool WalkExpressions(Node* node, Walk* walk) {
   if (node == nullptr || IsA(node, Query)) {
     return false;
   }
-  CheckExpressionNode(node);
+  CheckExpressionNode(walk->analysis, node);
   if (IsA(node, Var)) {
     MarkColumn(walk, reinterpret_cast<const Var*>(node));
     return false;

@@ -40,12 +40,12 @@ void ExpandEntry(Analysis* analysis, Level* level, int index, bool nullable) {
   switch (entry->rtekind) {
     case RTE_RELATION:
       if (entry->relkind == RELKIND_VIEW && entry->tablesample == nullptr) {
-        CheckRelation(entry);
+        CheckRelation(analysis, level->query, entry);
         item->kind = ItemKind::kLevel;
         item->child = ExpandLevel(analysis, ViewQuery(entry->relid, &analysis->bodies), nullptr, level, nullptr, nullable, level->inert);
         return;
       }
-      CheckRelation(entry);
+      CheckRelation(analysis, level->query, entry);
       item->kind = ItemKind::kRelation;
       item->occurrence = AddOccurrence(analysis, entry->relid);
       analysis->occurrences[item->occurrence].only = !entry->inh;

@@ -1,64 +1,74 @@
-// What no TVIEW can keep fresh: relations and functions whose result changes without a captured change.
+// Functions and clauses that no TVIEW can keep fresh: their result changes without a captured change.
 #include "lineage/analysis.h"
-#include "pg/extension.h"
 
 namespace tviews::lineage {
 
 namespace {
 
-[[noreturn]] void RefuseRelation(Oid relation, const char* what, const char* hint) {
-  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot read %s %s", what, QualifiedName(relation)), errhint("%s", hint)));
+bool IsOneOf(const char* name, const char* const* names, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    if (strcmp(name, names[i]) == 0) {
+      return true;
+    }
+  }
+  return false;
 }
 
-void CheckMembers(Oid root) {
-  List* members = find_all_inheritors(root, AccessShareLock, nullptr);
-  ListCell* cell;
-  foreach (cell, members) {
-    const Oid member = lfirst_oid(cell);
-    if (get_rel_relkind(member) == RELKIND_FOREIGN_TABLE) {
-      RefuseRelation(member, "foreign table", "Changes on the remote side cannot be captured. Replicate the table here, or read it at query time from a view over the TVIEW.");
-    }
-    if (get_rel_persistence(member) == RELPERSISTENCE_TEMP) {
-      RefuseRelation(member, "temporary table", "Use an ordinary table.");
-    }
-  }
+// The clock, for functions of the server.
+bool ReadsClock(Oid function, const char* name) {
+  static const char* const clock[] = {"now", "transaction_timestamp", "statement_timestamp"};
+  // The last two need today's offset of the time zone.
+  return IsOneOf(name, clock, lengthof(clock)) || function == F_AGE_TIMESTAMP || function == F_AGE_TIMESTAMPTZ || function == F_TIMETZ_TIME || function == F_TIMEZONE_TEXT_TIMETZ;
 }
 
-// Stable functions of the server whose result depends on the clock, the session, privileges or the catalogs.
-const char* SessionDependence(const char* name, int arguments) {
-  static const char* const clock[] = {"now", "transaction_timestamp", "statement_timestamp", "clock_timestamp", "timeofday"};
-  for (const char* candidate : clock) {
-    if (strcmp(name, candidate) == 0) {
-      return "the clock";
-    }
-  }
-  if (strcmp(name, "age") == 0 && arguments == 1) {
-    return "the clock";
-  }
+// What the result of a stable function of the server depends on besides its arguments; null when that is pinned or nothing.
+const char* SessionDependence(Oid function, const char* name) {
   static const char* const session[] = {"current_setting", "current_user", "session_user", "getpgusername", "current_schema", "current_schemas",
                                         "row_security_active", "inet_client_addr", "inet_client_port", "inet_server_addr", "inet_server_port"};
-  for (const char* candidate : session) {
-    if (strcmp(name, candidate) == 0) {
-      return "the session";
-    }
+  if (IsOneOf(name, session, lengthof(session))) {
+    return "the session";
   }
-  static const char* const state[] = {"obj_description", "shobj_description", "col_description", "format_type", "table_to_xml", "query_to_xml",
-                                      "cursor_to_xml", "schema_to_xml", "database_to_xml", "lo_get", "loread", "currtid2", "lastval", "currval"};
-  for (const char* candidate : state) {
-    if (strcmp(name, candidate) == 0) {
-      return "data that is not captured";
-    }
+  static const char* const state[] = {"obj_description", "shobj_description", "col_description", "format_type", "lo_get"};
+  if (IsOneOf(name, state, lengthof(state))) {
+    return "data that is not captured";
   }
-  static const char* const prefixes[] = {"pg_", "has_", "txid_", "to_reg", "reg", "query_to_xml", "table_to_xml", "cursor_to_xml", "schema_to_xml", "database_to_xml"};
-  for (const char* prefix : prefixes) {
-    if (strncmp(name, prefix, strlen(prefix)) == 0 && strcmp(name, "pg_typeof") != 0 && strncmp(name, "regexp", 6) != 0) {
-      return "the server's state";
-    }
+  static const char* const server[] = {"version", "mxid_age", "oidvectortypes"};
+  static const char* const prefixes[] = {"pg_", "has_", "txid_", "to_reg", "reg", "table_to_xml", "schema_to_xml", "database_to_xml"};
+  bool found = IsOneOf(name, server, lengthof(server)) || function == F_AGE_XID;
+  for (size_t i = 0; i < lengthof(prefixes) && !found; ++i) {
+    found = strncmp(name, prefixes[i], strlen(prefixes[i])) == 0 && strcmp(name, "pg_typeof") != 0 && strncmp(name, "regexp", 6) != 0;
   }
-  return nullptr;
+  return found ? "the server's state" : nullptr;
 }
 
-void CheckOneFunction(Oid function, bool in_aggregate) {
+// What to do instead of calling a volatile function.
+const char* VolatileHint(Oid function, const char* name) {
+  static const char* const clock[] = {"clock_timestamp", "timeofday"};
+  static const char* const sequences[] = {"nextval", "currval", "lastval", "setval"};
+  if (function < FirstNormalObjectId && IsOneOf(name, clock, lengthof(clock))) {
+    return "Use now() and create the TVIEW with the option refresh_every.";
+  }
+  if (function < FirstNormalObjectId && IsOneOf(name, sequences, lengthof(sequences))) {
+    return "Store the number in a column of a base table.";
+  }
+  if (function >= FirstNormalObjectId) {
+    return "If the result depends on the arguments only, declare the function IMMUTABLE; else store the value in a column of a base table, or add it in a view over the TVIEW.";
+  }
+  return "Store the value in a column of a base table, or add it in a view over the TVIEW.";
+}
+
+constexpr const char* kClockHint =
+    "Create the TVIEW by pg_tviews_create() with the option refresh_every, an interval, to have it refreshed on a timer; or compare in a query on the TVIEW.";
+
+void MeetClock(Analysis* analysis, const char* what) {
+  if (!analysis->clock_allowed) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW without a timer cannot use %s", what),
+                    errdetail("Its value changes with the clock, not with the data."), errhint("%s", kClockHint)));
+  }
+  analysis->reads_clock = true;
+}
+
+void CheckOneFunction(Analysis* analysis, Oid function, bool in_aggregate) {
   if (!OidIsValid(function)) {
     return;
   }
@@ -69,16 +79,17 @@ void CheckOneFunction(Oid function, bool in_aggregate) {
   const Form_pg_proc proc = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
   const char volatility = proc->provolatile;
   const char kind = proc->prokind;
-  const int arguments = proc->pronargs;
   const char* name = pstrdup(NameStr(proc->proname));
   ReleaseSysCache(tuple);
   if (volatility == PROVOLATILE_VOLATILE) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot call the volatile function %s", format_procedure(function)),
-                    errdetail("Its result may change without a change of the data."),
-                    errhint("Store the value in a column of a base table, or add it in a view over the TVIEW.")));
+                    errdetail("Its result may change without a change of the data."), errhint("%s", VolatileHint(function, name))));
   }
   if (volatility == PROVOLATILE_STABLE && function < FirstNormalObjectId) {
-    const char* dependence = SessionDependence(name, arguments);
+    if (ReadsClock(function, name)) {
+      MeetClock(analysis, format_procedure(function));
+    }
+    const char* dependence = SessionDependence(function, name);
     if (dependence != nullptr) {
       ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot call %s", format_procedure(function)),
                       errdetail("Its result depends on %s.", dependence),
@@ -99,14 +110,14 @@ void CheckOneFunction(Oid function, bool in_aggregate) {
                            aggregate->aggdeserialfn, aggregate->aggmtransfn, aggregate->aggminvtransfn, aggregate->aggmfinalfn};
       ReleaseSysCache(aggregate_tuple);
       for (const Oid part : parts) {
-        CheckOneFunction(part, true);
+        CheckOneFunction(analysis, part, true);
       }
     }
   }
 }
 
 bool FunctionChecker(Oid function, void* context) {
-  CheckOneFunction(function, false);
+  CheckOneFunction(static_cast<Analysis*>(context), function, false);
   return false;
 }
 
@@ -119,54 +130,6 @@ bool IsUserSetFunction(Node* node) {
 }
 
 }  // namespace
-
-const char* QualifiedName(Oid relation) {
-  const char* name = get_rel_name(relation);
-  if (name == nullptr) {
-    elog(ERROR, "cache lookup failed for relation %u", relation);
-  }
-  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
-}
-
-void CheckRelation(const RangeTblEntry* entry) {
-  const Oid relation = entry->relid;
-  if (entry->tablesample != nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot use TABLESAMPLE (on %s)", QualifiedName(relation)),
-                    errhint("Choose rows by a condition on their columns.")));
-  }
-  if (relation < FirstNormalObjectId) {
-    RefuseRelation(relation, "system catalog", "Changes of system catalogs cannot be captured.");
-  }
-  LockRelationOid(relation, AccessShareLock);
-  const char kind = get_rel_relkind(relation);
-  if (kind == '\0') {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u was dropped meanwhile", relation)));
-  }
-  if (get_rel_persistence(relation) == RELPERSISTENCE_TEMP) {
-    RefuseRelation(relation, kind == RELKIND_VIEW ? "temporary view" : "temporary table", "Use an ordinary one.");
-  }
-  switch (kind) {
-    case RELKIND_VIEW:
-      return;
-    case RELKIND_RELATION:
-    case RELKIND_PARTITIONED_TABLE: {
-      const Oid extension = pg::ExtensionOid();
-      if (OidIsValid(extension) && getExtensionOfObject(RelationRelationId, relation) == extension) {
-        RefuseRelation(relation, "table of pg_tviews itself", "Read the monitoring views at query time.");
-      }
-      if (entry->inh) {
-        CheckMembers(relation);
-      }
-      return;
-    }
-    case RELKIND_MATVIEW:
-      RefuseRelation(relation, "materialized view", "REFRESH MATERIALIZED VIEW is not captured. Make it a TVIEW, or use its query as a plain view.");
-    case RELKIND_FOREIGN_TABLE:
-      RefuseRelation(relation, "foreign table", "Changes on the remote side cannot be captured. Replicate the table here, or read it at query time from a view over the TVIEW.");
-    default:
-      RefuseRelation(relation, "relation", "Only tables and views can be read.");
-  }
-}
 
 void CheckQuery(const Query* query) {
   if (query->commandType != CMD_SELECT || query->hasModifyingCTE || query->utilityStmt != nullptr) {
@@ -193,15 +156,16 @@ void CheckQuery(const Query* query) {
   }
 }
 
-void CheckExpressionNode(Node* node) {
+void CheckExpressionNode(Analysis* analysis, Node* node) {
   if (IsA(node, SQLValueFunction)) {
     static const char* const names[] = {"CURRENT_DATE",      "CURRENT_TIME", "CURRENT_TIME",    "CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP", "LOCALTIME",      "LOCALTIME",
                                         "LOCALTIMESTAMP",    "LOCALTIMESTAMP", "CURRENT_ROLE", "CURRENT_USER",    "USER",              "SESSION_USER",      "CURRENT_CATALOG", "CURRENT_SCHEMA"};
     const SQLValueFunctionOp op = reinterpret_cast<SQLValueFunction*>(node)->op;
-    if (op != SVFOP_CURRENT_CATALOG) {
-      const bool clock = op <= SVFOP_LOCALTIMESTAMP_N;
+    if (op <= SVFOP_LOCALTIMESTAMP_N) {
+      MeetClock(analysis, names[op]);
+    } else if (op != SVFOP_CURRENT_CATALOG) {
       ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot use %s", names[op]),
-                      errdetail("Its value changes with %s, not with the data.", clock ? "the clock" : "the session"),
+                      errdetail("Its value changes with the session, not with the data."),
                       errhint("Compare in a query on the TVIEW, or in a view over it.")));
     }
   } else if (IsA(node, Var)) {
@@ -215,7 +179,7 @@ void CheckExpressionNode(Node* node) {
   } else if (IsA(node, Query)) {
     return;
   }
-  check_functions_in_node(node, FunctionChecker, nullptr);
+  check_functions_in_node(node, FunctionChecker, analysis);
 }
 
 }  // namespace tviews::lineage

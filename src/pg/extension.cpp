@@ -4,7 +4,7 @@
 namespace tviews::pg {
 namespace {
 
-constexpr const char* kTableNames[] = {"pg_tview_catalog",   "pg_tview_relation",  "pg_tview_capture_point", "pg_tview_mapping",   "pg_tview_deferred",
+constexpr const char* kTableNames[] = {"pg_tview_catalog",   "pg_tview_relation",  "pg_tview_capture_point", "pg_tview_mapping",   "pg_tview_deferred", "pg_tview_timer",
                                        "pg_tview_audit",     "pg_tview_journal_0", "pg_tview_journal_1",     "pg_tview_journal_2", "pg_tview_journal_3"};
 constexpr int kTableCount = sizeof(kTableNames) / sizeof(kTableNames[0]);
 

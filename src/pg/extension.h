@@ -12,7 +12,7 @@ Oid ExtensionOid();
 const char* ExtensionSchema();
 Oid ExtensionSchemaOid();
 
-enum class Table { kTview, kRelation, kPoint, kMapping, kDeferred, kAudit, kJournal0, kJournal1, kJournal2, kJournal3 };
+enum class Table { kTview, kRelation, kPoint, kMapping, kDeferred, kTimer, kAudit, kJournal0, kJournal1, kJournal2, kJournal3 };
 inline constexpr int kJournalTables = 4;
 
 // Is the extension here with its catalog tables?  They may be gone already while DROP EXTENSION runs.  Never raises for want of them.

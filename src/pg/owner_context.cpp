@@ -48,6 +48,7 @@ OwnerContext EnterOwner(Oid owner, ArrayType* settings) {
   SetUserIdAndSecContext(owner, context.saved_security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
   context.guc_level = NewGUCNestLevel();
 
+  Pin("row_security", "off");  // a policy that would hide rows is an error, not an empty TVIEW
   bool path_pinned = false;
   if (settings != nullptr && ARR_NDIM(settings) == 1) {
     Datum* items;

@@ -47,8 +47,6 @@ TimestampTz NextAttempt(const catalog::Tview* tview, const char* reason, int att
   int64 ms = 0;
   if (SameReason(reason, "paused")) {
     return DT_NOEND;  // resume makes it due
-  } else if (SameReason(reason, "coalesced")) {
-    ms = tview->min_interval_ms;
   } else if (SameReason(reason, "locked")) {
     ms = core::BackoffMilliseconds(attempts, kLockedBaseMs, kLockedLimitMs, seed);
   } else if (SameReason(reason, "failed")) {
@@ -127,6 +125,17 @@ char StateOf(Oid tview) {
   return state;
 }
 
+// Inserts a row; `values` and `nulls` lack the columns that say whose it is.
+void Insert(Relation relation, const catalog::Tview* tview, core::ByteSpan key, Datum* values, bool* nulls) {
+  values[kTview - 1] = ObjectIdGetDatum(tview->table);
+  nulls[kKey - 1] = nulls[kKeyText - 1] = key.size == 0;
+  if (key.size > 0) {
+    values[kKey - 1] = KeyDatum(key);
+    values[kKeyText - 1] = CStringGetTextDatum(KeyText(tview, key));
+  }
+  CatalogTupleInsert(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls));
+}
+
 }  // namespace
 
 void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message) {
@@ -170,13 +179,7 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
     CatalogTupleUpdate(relation, &existing->t_self,
                        heap_modify_tuple(existing, RelationGetDescr(relation), values, nulls, replace));
   } else {
-    values[kTview - 1] = ObjectIdGetDatum(tview->table);
-    nulls[kKey - 1] = nulls[kKeyText - 1] = key.size == 0;
-    if (key.size > 0) {
-      values[kKey - 1] = KeyDatum(key);
-      values[kKeyText - 1] = CStringGetTextDatum(KeyText(tview, key));
-    }
-    CatalogTupleInsert(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls));
+    Insert(relation, tview, key, values, nulls);
   }
   systable_endscan(scan);
   table_close(relation, NoLock);
@@ -195,6 +198,29 @@ void HastenWhole(const catalog::Tview* tview) {
     if (soon < DatumGetTimestampTz(Attribute(tuple, relation, kNextAttempt, &is_null))) {
       SetNextAttempt(relation, tuple, soon);
     }
+  }
+  systable_endscan(scan);
+  table_close(relation, NoLock);
+  CommandCounterIncrement();
+}
+
+void CoalesceKey(const catalog::Tview* tview, core::ByteSpan key, TimestampTz until) {
+  Relation relation = OpenDeferred(RowExclusiveLock);
+  ScanKeyData keys[2];
+  SysScanDesc scan = ScanRows(relation, tview->table, &key, nullptr, keys);
+  HeapTuple existing = systable_getnext(scan);
+  bool is_null;
+  if (!HeapTupleIsValid(existing)) {
+    Datum values[kColumns] = {};
+    bool nulls[kColumns] = {};
+    values[kReason - 1] = CStringGetTextDatum("coalesced");
+    values[kSince - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    values[kAttempts - 1] = Int32GetDatum(1);
+    values[kNextAttempt - 1] = TimestampTzGetDatum(until);
+    nulls[kSqlstate - 1] = nulls[kMessage - 1] = true;
+    Insert(relation, tview, key, values, nulls);
+  } else if (DatumGetTimestampTz(Attribute(existing, relation, kNextAttempt, &is_null)) > until) {
+    SetNextAttempt(relation, existing, until);
   }
   systable_endscan(scan);
   table_close(relation, NoLock);

@@ -16,6 +16,10 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
 // soon; the more attempts have failed, the later.
 void HastenWhole(const catalog::Tview* tview);
 
+// Defers one key (size 0: the whole TVIEW) to `until`, with reason coalesced.  A row that the key has already, for whatever reason, stays
+// and is due no later.
+void CoalesceKey(const catalog::Tview* tview, core::ByteSpan key, TimestampTz until);
+
 // Removes the rows of keys that have just been applied (all rows of the TVIEW when `whole`), as the active snapshot sees them.
 // Rows written by DeferKey in this transaction stay, so call it after the refresh, in any order with DeferKey.
 void ForgetDeferred(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole);

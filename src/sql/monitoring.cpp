@@ -1,6 +1,7 @@
 // What the monitoring views read: shared memory as rows, each user seeing what is his to see.
 #include "capture/journal.h"
 #include "catalog/graph.h"
+#include "catalog/graph_timer.h"
 #include "pg/extension.h"
 #include "shmem/database.h"
 #include "shmem/graph_cache.h"
@@ -165,6 +166,7 @@ PG_FUNCTION_INFO_V1(pg_tviews_databases_data);
 PG_FUNCTION_INFO_V1(pg_tviews_cache_data);
 PG_FUNCTION_INFO_V1(pg_tviews_counters_data);
 PG_FUNCTION_INFO_V1(pg_tviews_journal_data);
+PG_FUNCTION_INFO_V1(pg_tviews_timer_due);
 PG_FUNCTION_INFO_V1(pg_tviews_stats_reset);
 
 PGDLLEXPORT Datum pg_tviews_performance_log_data(PG_FUNCTION_ARGS) {
@@ -228,6 +230,16 @@ PGDLLEXPORT Datum pg_tviews_journal_data(PG_FUNCTION_ARGS) {
   sql::PutInt(&row, size.bytes);
   sql::Emit(result, &row);
   return static_cast<Datum>(0);
+}
+
+PGDLLEXPORT Datum pg_tviews_timer_due(PG_FUNCTION_ARGS) {
+  using namespace tviews;
+  const Oid tview = PG_GETARG_OID(0);
+  const TimestampTz due = sql::MaySee(tview) ? catalog::TimerDue(tview) : DT_NOEND;
+  if (due == DT_NOEND) {
+    PG_RETURN_NULL();
+  }
+  PG_RETURN_TIMESTAMPTZ(due);
 }
 
 PGDLLEXPORT Datum pg_tviews_stats_reset(PG_FUNCTION_ARGS) {
