@@ -82,6 +82,7 @@ struct EdgeInfo {
   Oid near_input, far_input;  // the operator's operand types
   Oid collation;
   Oid family;
+  bool null_safe;
 };
 
 // An equality usable as an edge.
@@ -91,6 +92,7 @@ struct Equality {
   Oid left_input, right_input;
   Oid collation;
   Oid family;
+  bool null_safe;  // IS NOT DISTINCT FROM: NULL equals NULL
 };
 
 struct Analysis {
@@ -211,6 +213,8 @@ void NoteRange(Analysis* analysis, int from, int to, const char* note, int rank)
 
 // As ResolveExpression for an expression that is no plain column: one whose columns all come from one occurrence.
 Target* ResolveGeneral(Analysis* analysis, Level* level, const Join* join, const Node* expr, Resolve mode);
+// Whether rows of the occurrence are there wherever the query evaluates `expr` of `level`, below `join`: no outer join puts NULLs instead.
+bool IsAlwaysThere(const Analysis* analysis, const Level* level, const Join* join, const Node* expr, int occurrence);
 // A constant of `level` as a value of each of its occurrences: view rows that come by way of the level have it.
 Target* ResolveConstant(Analysis* analysis, const Level* level, const Node* expr);
 
@@ -233,8 +237,11 @@ Target* Merge(Analysis* analysis, const Level* level, List* arms, Oid type, Oid 
 
 // ---- equality.cpp
 
-// Whether the operator call is an equality that edges may use.
+// Whether the operator call (or DistinctExpr) is an equality that edges may use.
 bool DescribeEquality(const OpExpr* call, Equality* equality);
+// The call that `condition` is: of an equality, or a null-safe one (NOT a IS DISTINCT FROM b; a = b OR a IS NULL AND b IS NULL), and
+// its description; null when it is neither.
+const OpExpr* FindEquality(const Node* condition, Equality* equality);
 // The equality that a type's own grouping uses.
 Equality OwnEquality(Oid type, Oid collation);
 // The class of comparing values of `type` with the type's own equality; 0 when equal values may differ in their bytes.

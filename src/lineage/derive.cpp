@@ -137,6 +137,11 @@ void CaptureKey(const Analysis* analysis, int32 value, Path* path) {
   }
 }
 
+// Whether the path's first edge is one that leads from NULL to NULL.
+bool MatchesNulls(const Analysis* analysis, int occurrence, const core::LineageStep* steps, int step_count) {
+  return step_count > 0 && analysis->edges[steps[0].edge_tag].far == occurrence && analysis->edge_infos[steps[0].edge_tag].null_safe;
+}
+
 // The path of one occurrence, or false when there is none.
 bool WordPath(const Analysis* analysis, int number, Solution* solution, const Key* key, Path* path) {
   const Occurrence* occurrence = &analysis->occurrences[number];
@@ -156,6 +161,7 @@ bool WordPath(const Analysis* analysis, int number, Solution* solution, const Ke
     }
     path->kind = root->count < key->count ? catalog::MappingKind::kPartition : catalog::MappingKind::kMapped;
     CaptureColumns(analysis, found->capture_value, path);
+    path->nulls = path->nulls || MatchesNulls(analysis, number, solution->found.steps + found->first_step, found->step_count);
   }
   path->nulls = path->nulls || (key->nullable && found->kind == core::PathKind::kKey);
   if (!occurrence->all_used) {

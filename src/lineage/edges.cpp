@@ -57,6 +57,11 @@ void TryEdges(Analysis* analysis, Level* level, const Join* join, const Equality
     if (near_target->occurrence == target->occurrence) {
       continue;
     }
+    if (equality->null_safe && !(IsAlwaysThere(analysis, level, join, far, target->occurrence) &&
+                                 IsAlwaysThere(analysis, level, join, near, near_target->occurrence))) {
+      NoteRange(analysis, target->occurrence, target->occurrence + 1, "it is compared with NULL where an outer join finds no row", 4);
+      continue;
+    }
     int barred_from, barred_to;
     if (JoinAllows(join, position, analysis->occurrences[near_target->occurrence].position, &barred_from, &barred_to)) {
       AddEdge(analysis, target, near_target, equality, far_is_left, barred_from, barred_to);
@@ -108,8 +113,10 @@ void CollectTrueSublinks(Level* level, Node* node) {
 bool TryBothWays(Analysis* analysis, Level* level, const Join* join, const OpExpr* call, const Equality* equality) {
   const Node* left = StripRelabel(static_cast<Node*>(linitial(call->args)));
   const Node* right = StripRelabel(static_cast<Node*>(lsecond(call->args)));
-  TryInverse(analysis, level, join, equality, left, right);
-  TryInverse(analysis, level, join, equality, right, left);
+  if (!equality->null_safe) {
+    TryInverse(analysis, level, join, equality, left, right);
+    TryInverse(analysis, level, join, equality, right, left);
+  }
   TryEdges(analysis, level, join, equality, left, right, true);
   TryEdges(analysis, level, join, equality, right, left, false);
   return ResolveExpression(analysis, level, join, left, Resolve::kEnter) != nullptr &&
@@ -136,10 +143,9 @@ void EmitCondition(Analysis* analysis, Level* level, const Join* join, Node* nod
   }
   CollectTrueSublinks(level, node);
   Equality equality;
-  if (IsA(node, OpExpr) && DescribeEquality(reinterpret_cast<OpExpr*>(node), &equality)) {
-    if (TryBothWays(analysis, level, join, reinterpret_cast<const OpExpr*>(node), &equality)) {
-      return;
-    }
+  const OpExpr* call = FindEquality(node, &equality);
+  if (call != nullptr && TryBothWays(analysis, level, join, call, &equality)) {
+    return;
   }
   Walk walk = {analysis, level};
   NoteColumns(node, &walk);
@@ -303,7 +309,7 @@ void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Eq
   uint32 equality_class = 0;
   const uint32 near_class = EqualityClassOf(analysis, near_type, equality->collation);
   const bool own_family = equality->family == OwnEquality(near_type, InvalidOid).family;
-  if (own_family && near_class != 0 && near_class == EqualityClassOf(analysis, far_type, equality->collation)) {
+  if (own_family && !equality->null_safe && near_class != 0 && near_class == EqualityClassOf(analysis, far_type, equality->collation)) {
     equality_class = near_class;
   }
   const bool merged = !OidIsValid(analysis->occurrences[far->occurrence].relation) || !OidIsValid(analysis->occurrences[near->occurrence].relation);
@@ -329,7 +335,8 @@ void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Eq
   edge->barred_to = barred_to;
   edge->tag = tag;
   analysis->edge_infos[tag] = {far_is_left ? equality->commuted : equality->op, far_is_left ? equality->right_input : equality->left_input,
-                               far_is_left ? equality->left_input : equality->right_input, equality->collation, equality->family};
+                               far_is_left ? equality->left_input : equality->right_input, equality->collation, equality->family,
+                               equality->null_safe};
 }
 
 void WalkLevel(Analysis* analysis, Level* level) {

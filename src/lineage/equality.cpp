@@ -39,6 +39,34 @@ bool IsIndexedFirst(::Relation index, const List* expressions) {
   return equal(StripRelabel(static_cast<Node*>(linitial(indexed))), StripRelabel(simple));
 }
 
+bool IsNullTestOf(const Node* node, const Node* operand) {
+  return IsA(node, NullTest) && reinterpret_cast<const NullTest*>(node)->nulltesttype == IS_NULL &&
+         equal(reinterpret_cast<const NullTest*>(node)->arg, operand);
+}
+
+// The call of =, when the alternatives are "a = b" and "a IS NULL AND b IS NULL"; else null.
+const Node* EqualOrBothNull(const List* alternatives) {
+  const Node* call = static_cast<const Node*>(linitial(alternatives));
+  const Node* other = static_cast<const Node*>(list_nth(alternatives, list_length(alternatives) - 1));
+  if (IsA(call, BoolExpr)) {
+    const Node* swapped = call;
+    call = other;
+    other = swapped;
+  }
+  if (list_length(alternatives) != 2 || !IsA(call, OpExpr) || !IsA(other, BoolExpr) || reinterpret_cast<const BoolExpr*>(other)->boolop != AND_EXPR) {
+    return nullptr;
+  }
+  const List* operands = reinterpret_cast<const OpExpr*>(call)->args;
+  const List* tests = reinterpret_cast<const BoolExpr*>(other)->args;
+  if (list_length(operands) != 2 || list_length(tests) != 2) {
+    return nullptr;
+  }
+  const Node *left = static_cast<const Node*>(linitial(operands)), *right = static_cast<const Node*>(lsecond(operands));
+  const Node *first = static_cast<const Node*>(linitial(tests)), *second = static_cast<const Node*>(lsecond(tests));
+  const bool both = (IsNullTestOf(first, left) && IsNullTestOf(second, right)) || (IsNullTestOf(first, right) && IsNullTestOf(second, left));
+  return both ? call : nullptr;
+}
+
 }  // namespace
 
 bool DescribeEquality(const OpExpr* call, Equality* equality) {
@@ -56,12 +84,33 @@ bool DescribeEquality(const OpExpr* call, Equality* equality) {
   op_input_types(call->opno, &equality->left_input, &equality->right_input);
   equality->collation = call->inputcollid;
   equality->family = family;
+  equality->null_safe = false;
   return OidIsValid(equality->commuted);
+}
+
+const OpExpr* FindEquality(const Node* condition, Equality* equality) {
+  const Node* call = condition;
+  if (IsA(condition, BoolExpr)) {
+    const BoolExpr* expr = reinterpret_cast<const BoolExpr*>(condition);
+    const Node* first = static_cast<const Node*>(linitial(expr->args));
+    const bool negated = expr->boolop == NOT_EXPR && IsA(first, DistinctExpr);
+    call = negated ? first : expr->boolop == OR_EXPR ? EqualOrBothNull(expr->args) : nullptr;
+  }
+  if (call == nullptr || (call == condition && !IsA(call, OpExpr))) {
+    return nullptr;
+  }
+  const OpExpr* found = reinterpret_cast<const OpExpr*>(call);  // a DistinctExpr is one, too
+  if (!DescribeEquality(found, equality)) {
+    return nullptr;
+  }
+  equality->null_safe = call != condition;
+  // A row is NULL when all its fields are: another matter.
+  return equality->null_safe && type_is_rowtype(exprType(static_cast<Node*>(linitial(found->args)))) ? nullptr : found;
 }
 
 Equality OwnEquality(Oid type, Oid collation) {
   const TypeCacheEntry* entry = lookup_type_cache(getBaseType(type), TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY);
-  Equality equality = {entry->eq_opr, entry->eq_opr, InvalidOid, InvalidOid, collation, entry->btree_opf};
+  Equality equality = {entry->eq_opr, entry->eq_opr, InvalidOid, InvalidOid, collation, entry->btree_opf, false};
   if (OidIsValid(entry->eq_opr)) {
     op_input_types(entry->eq_opr, &equality.left_input, &equality.right_input);
   }

@@ -97,6 +97,11 @@ const Level* LevelOf(const Level* level, const Var* var) {
   return level;
 }
 
+bool IsMissing(const Analysis* analysis, const Level* level, const Join* join, const Var* var, int occurrence) {
+  const Level* at = LevelOf(level, var);
+  return MayBeMissing(analysis, at, at == level ? join : nullptr, analysis->occurrences[occurrence].position);
+}
+
 // `expr` over the columns of `occurrence`, one of those that all `resolved` (Target* by Var) lead to; null when it is not.
 Target* OverOccurrence(Analysis* analysis, Level* level, const Join* join, const Node* expr, List* vars, List* resolved, int occurrence) {
   List* expressions = NIL;
@@ -111,8 +116,7 @@ Target* OverOccurrence(Analysis* analysis, Level* level, const Join* join, const
     if (target == nullptr || !IsOneValue(analysis, target, var)) {
       return nullptr;
     }
-    const Level* at = LevelOf(level, var);
-    if (!strict && MayBeMissing(analysis, at, at == level ? join : nullptr, analysis->occurrences[occurrence].position)) {
+    if (!strict && IsMissing(analysis, level, join, var, occurrence)) {
       NoteRange(analysis, occurrence, occurrence + 1, "an expression gives a value where an outer join finds no row of it", 4);
       return nullptr;
     }
@@ -126,6 +130,18 @@ Target* OverOccurrence(Analysis* analysis, Level* level, const Join* join, const
 }
 
 }  // namespace
+
+bool IsAlwaysThere(const Analysis* analysis, const Level* level, const Join* join, const Node* expr, int occurrence) {
+  List* vars = NIL;
+  (void)IsMoreThanColumns(const_cast<Node*>(expr), &vars);
+  ListCell* cell;
+  foreach (cell, vars) {
+    if (IsMissing(analysis, level, join, lfirst_node(Var, cell), occurrence)) {
+      return false;
+    }
+  }
+  return true;
+}
 
 Target* ResolveConstant(Analysis* analysis, const Level* level, const Node* expr) {
   List* vars = NIL;

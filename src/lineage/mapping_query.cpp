@@ -174,9 +174,13 @@ void AppendStep(const Analysis* analysis, const core::LineageStep* step, int32 v
   Oid value_collation;
   const Oid near_type = ValueType(analysis, step->match_value, nullptr), value_type = ValueType(analysis, value, &value_collation);
   const Comparison comparison = Compare(analysis, step, near_type, value_type);
-  appendStringInfo(from, " JOIN %s ON %s %s %s", Table(&analysis->occurrences[step->occurrence], alias),
-                   NearOperand(analysis, step, &comparison, near_type, value_collation, alias), comparison.op,
-                   Cast(Operand(analysis, value, alias - 1), value_type, comparison.value_input));
+  const char* near = NearOperand(analysis, step, &comparison, near_type, value_collation, alias);
+  const char* at_hand = Cast(Operand(analysis, value, alias - 1), value_type, comparison.value_input);
+  const char* condition = psprintf("%s %s %s", near, comparison.op, at_hand);
+  if (analysis->edge_infos[step->edge_tag].null_safe) {
+    condition = psprintf("(%s OR %s IS NULL AND %s IS NULL)", condition, near, at_hand);
+  }
+  appendStringInfo(from, " JOIN %s ON %s", Table(&analysis->occurrences[step->occurrence], alias), condition);
 }
 
 // Part `part` of the value at hand as a value of the key column.
@@ -226,7 +230,7 @@ const char* WordQuery(const Analysis* analysis, int32 value, const core::Lineage
   StringInfoData from, where;
   initStringInfo(&from);
   initStringInfo(&where);
-  const bool any = step_count > 0 && IsArrayOfValues(analysis, value);
+  const bool any = step_count > 0 && IsArrayOfValues(analysis, value) && !analysis->edge_infos[steps[0].edge_tag].null_safe;
   if (!any) {
     appendStringInfoString(&from, CapturedItem(analysis, value));
   }

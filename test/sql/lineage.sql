@@ -127,7 +127,7 @@ SELECT q AS query, pg_temp.outcome(q) FROM unnest(ARRAY['SELECT c::text AS k, co
 CREATE INDEX ON lin.b (lower(t));
 CREATE VIEW lin.v_expressions AS SELECT a.id + 1 AS k, count(*) FROM lin.a LEFT JOIN lin.b b1 ON lower(b1.t) = a.t LEFT JOIN lin.b b2 ON b2.t || b2.d = coalesce(a.v, 'none')
   LEFT JOIN lin.b b3 ON b3.j ->> 'a' = a.id::text LEFT JOIN lin.b b4 ON b4.arr = a.arr LEFT JOIN lin.b b5 ON date_trunc('day', b5.tz) = a.ts LEFT JOIN "Weird ""one"""."The Table" w ON w."select" * 2 = a.id
-  LEFT JOIN lin.b b6 ON lower(b6.ct) = a.ct GROUP BY a.id + 1;
+  LEFT JOIN lin.b b6 ON lower(b6.ct) = a.ct LEFT JOIN lin.b b7 ON b7.n IS NOT DISTINCT FROM a.n GROUP BY a.id + 1;
 SELECT base_table, capture_columns, kind, captures_nulls, mapping_query FROM pg_tviews_derive('lin.v_expressions', '{k}');
 SELECT q AS query, pg_temp.outcome(q) FROM unnest(ARRAY['SELECT a.id AS k, s.c FROM lin.a JOIN (SELECT n::text AS t, count(*) AS c FROM lin.b GROUP BY n) s ON s.t = a.t',
   'SELECT a.id AS k, b.t FROM lin.a LEFT JOIN lin.b ON b.id = a.b JOIN lin.b o ON o.t = coalesce(b.t, ''none'')', 'SELECT a.id AS k, b.t FROM lin.a JOIN lin.b ON b.b + a.b = a.id']) q;
