@@ -9,7 +9,15 @@ const char* ColumnText(Oid relation, AttrNumber column) { return quote_identifie
 
 // The value as an assignment would store it: an explicit cast to varchar(n) and its like would cut what is too long.
 void AppendCast(StringInfo text, const char* value, Oid type, int32 typmod) {
+  int32 base_typmod = typmod;
+  const Oid base = getBaseTypeAndTypmod(type, &base_typmod);
   Oid function;
+  if (base != type) {
+    appendStringInfoString(text, "CAST(");
+    AppendCast(text, value, base, base_typmod);
+    appendStringInfo(text, " AS %s)", format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+    return;
+  }
   if (typmod < 0 || find_typmod_coercion_function(type, &function) != COERCION_PATH_FUNC || get_func_nargs(function) != 3) {
     appendStringInfo(text, "CAST(%s AS %s)", value, format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
     return;

@@ -123,6 +123,24 @@ SELECT pg_tviews_adopt('tv_c', 'SELECT pk_post AS pk_c, title FROM tb_post', '{"
 SELECT pg_tviews_adopt('tv_c', 'SELECT pk_post AS pk_c, title FROM tb_post', '{"unlogged": false}');
 DROP TABLE tv_c;
 
+-- Domains, and types whose length an explicit cast would cut: the same as an assignment.
+CREATE DOMAIN short AS varchar(3);
+CREATE DOMAIN positive AS int CHECK (value > 0);
+CREATE TABLE tv_d (pk_d positive PRIMARY KEY, a short, b char(4), c bit varying(2), n numeric(4, 1), at timestamptz(0), l text);
+SELECT pg_tviews_adopt('tv_d', $$SELECT pk_post AS pk_d, 'abc' AS a, 'b' AS b, B'10' AS c, 1.25 AS n, '2024-01-01 10:00:00.7+00'::timestamptz AS at, ARRAY[pk_post]::text AS l FROM tb_post$$);
+SELECT pk_d, a, b, c, n, at AT TIME ZONE 'UTC' AS at, l FROM tv_d ORDER BY 1;
+INSERT INTO tb_post VALUES (5, 1, 'five', 5);
+SELECT pg_tviews_wait();
+SELECT pk_d, a, l FROM tv_d WHERE pk_d > 4;
+DELETE FROM tb_post WHERE pk_post = 5;
+SELECT pg_tviews_wait();
+SELECT pg_tviews_refresh('d'), count(*) FROM tv_d;
+SELECT pg_tviews_drop('d');
+SELECT pg_tviews_adopt('tv_d', $$SELECT pk_post AS pk_d, 'abcd' AS a FROM tb_post$$);
+SELECT pg_tviews_adopt('tv_d', $$SELECT pk_post AS pk_d, B'101' AS c FROM tb_post$$);
+SELECT pg_tviews_adopt('tv_d', $$SELECT pk_post AS pk_d, 99999 AS n FROM tb_post$$);
+DROP TABLE tv_d;
+
 -- What cannot be adopted.
 CREATE VIEW w AS SELECT 1 AS id;
 CREATE MATERIALIZED VIEW mw AS SELECT 1 AS id;
