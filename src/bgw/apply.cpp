@@ -194,6 +194,18 @@ void SettleDeferred(Batch* batch, int t, const DeferNotes& notes) {
   }
 }
 
+// True when users wrote to the TVIEW's table: then a key may be stored more than once.
+bool HasDirectWrites(const Batch* batch, int t) {
+  const IndexedGraph& indexed = batch->worker->indexed;
+  for (int i = indexed.mapping_first[t]; i < indexed.mapping_first[t + 1]; ++i) {
+    const catalog::Mapping& mapping = indexed.graph->mappings[indexed.mapping_order[i]];
+    if (mapping.kind == catalog::MappingKind::kSelf && core::KeyCount(batch->worker->dirty, mapping.point) > 0) {
+      return true;
+    }
+  }
+  return batch->due[t];  // a deferred key may be such a one
+}
+
 void RefreshOne(Batch* batch, int t) {
   Worker* worker = batch->worker;
   catalog::Tview* tview = &worker->indexed.graph->tviews[t];
@@ -201,7 +213,7 @@ void RefreshOne(Batch* batch, int t) {
   DeferNotes notes{nullptr, CurrentMemoryContext};
   instr_time start, duration;
   INSTR_TIME_SET_CURRENT(start);
-  const refresh::IsolatedResult isolated = refresh::RefreshIsolated(tview, worker->affected, t, batch->whole[t], NoteDeferred, &notes);
+  const refresh::IsolatedResult isolated = refresh::RefreshIsolated(tview, worker->affected, t, batch->whole[t], HasDirectWrites(batch, t), NoteDeferred, &notes);
   INSTR_TIME_SET_CURRENT(duration);
   INSTR_TIME_SUBTRACT(duration, start);
   entry->duration_ms = INSTR_TIME_GET_MILLISEC(duration);

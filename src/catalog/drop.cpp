@@ -25,6 +25,11 @@ void NoteLostRows(Oid relation) {
   List* ancestors = list_delete_first(SelfAndAncestors(relation));
   ListCell* cell;
   foreach (cell, ancestors) {
+    if (IsTviewTable(lfirst_oid(cell))) {
+      MemoryContext saved = MemoryContextSwitchTo(TopTransactionContext);
+      lost_rows = list_append_unique_oid(lost_rows, lfirst_oid(cell));
+      MemoryContextSwitchTo(saved);
+    }
     RowScan scan = OpenRowsByKey(pg::Table::kRelation, kRelationByRelation, relation_column::kRelation, ObjectIdGetDatum(lfirst_oid(cell)), true, nullptr);
     while (NextRow(&scan)) {
       MemoryContext saved = MemoryContextSwitchTo(TopTransactionContext);
@@ -46,7 +51,7 @@ List* LosingTriggers(const List* relations) {
     const List* members = CaptureMembers(lfirst_oid(cell));
     const ListCell* member;
     foreach (member, members) {
-      if (!IsCaptured(lfirst_oid(member)) && !IsTviewTable(lfirst_oid(member))) {
+      if (!IsCaptured(lfirst_oid(member)) && !OidIsValid(TviewOf(lfirst_oid(member)))) {
         losing = list_append_unique_oid(losing, lfirst_oid(member));
       }
     }

@@ -98,6 +98,11 @@ bool CanCarry(Oid relation) {
 
 }  // namespace
 
+Oid TviewOf(Oid relation) {
+  const Oid host = RowHost(relation);
+  return IsTviewTable(host) ? host : InvalidOid;
+}
+
 bool IsCaptured(Oid relation) {
   const List* relations = SelfAndAncestors(relation);
   ListCell* cell;
@@ -202,6 +207,9 @@ void RemoveUnneededTriggers(Oid relation) {
     return;
   }
   const Oid host = RowHost(relation);
+  if (IsTviewTable(host)) {
+    return;  // they are the TVIEW's own
+  }
   const List* members = CaptureMembers(relation);
   bool tree_is_read = false;
   ListCell* cell;
@@ -209,14 +217,14 @@ void RemoveUnneededTriggers(Oid relation) {
     const Oid member = lfirst_oid(cell);
     if (IsCaptured(member)) {
       tree_is_read = true;
-    } else if (!IsTviewTable(member)) {
+    } else {
       DropOne(member, kTruncateTrigger);
       if (member != host || get_rel_relkind(host) != RELKIND_PARTITIONED_TABLE) {
         DropOne(member, kRowTrigger);
       }
     }
   }
-  if (!tree_is_read && !IsTviewTable(host)) {
+  if (!tree_is_read) {
     DropOne(host, kRootTrigger);
   }
 }

@@ -23,6 +23,9 @@ void RemoveTviewTriggers(Oid table);
 // The relation that carries the row trigger for `relation`: the root of its partition tree.
 Oid RowHost(Oid relation);
 
+// The TVIEW whose table `relation` is, or is a partition of; InvalidOid: none.
+Oid TviewOf(Oid relation);
+
 // Does a TVIEW read this relation or one of its ancestors?
 bool IsCaptured(Oid relation);
 

@@ -62,7 +62,8 @@ void WriteCurrent(Applying* self, int op, int64 place) {
   const bool* nulls = self->slot->tts_isnull;
   ItemPointer tid =
       nulls[self->target->owned] ? nullptr : reinterpret_cast<ItemPointer>(DatumGetPointer(values[self->target->owned]));
-  if (self->has_duplicates && static_cast<Op>(op) != Op::kDelete && IsDuplicate(self->recompute, values, tid)) {
+  const int leaf = DatumGetInt32(values[self->target->owned + 1]);
+  if (self->has_duplicates && static_cast<Op>(op) != Op::kDelete && IsDuplicate(self->recompute, values, tid, leaf)) {
     return;
   }
   const Written written = WriteRow(self->writer, values, nulls, Tag(op, place));

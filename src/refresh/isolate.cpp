@@ -5,6 +5,7 @@
 
 #include "refresh/key_collector.h"
 #include "refresh/subtransaction.h"
+#include "refresh/target.h"
 #include "refresh/verify.h"
 
 namespace tviews::refresh {
@@ -30,6 +31,7 @@ struct Isolation {
   const catalog::Tview* tview;
   const core::KeySets* keys;
   uint32 number;
+  bool strays;
   MemoryContext own;
   Result result;
   List* reports;         // of Report*, of committed subtransactions
@@ -74,7 +76,7 @@ void RunPiece(void* argument) {
   Piece* piece = static_cast<Piece*>(argument);
   const Isolation* self = piece->isolation;
   piece->result = piece->whole ? RefreshWhole(self->tview, Collect, piece)
-                               : RefreshKeys(self->tview, self->keys, self->number, piece->first, piece->count, Collect, piece);
+                               : RefreshKeys(self->tview, self->keys, self->number, piece->first, piece->count, self->strays, Collect, piece);
 }
 
 void AddResult(Result* sum, const Result& more) {
@@ -233,16 +235,9 @@ void Bisect(Isolation* self, size_t first, size_t count) {
   Bisect(self, first + count / 2, count - count / 2);
 }
 
-double RowsOf(const catalog::Tview* tview) {
-  Relation table = table_open(tview->table, AccessShareLock);
-  const double rows = table->rd_rel->reltuples;
-  table_close(table, NoLock);
-  return rows;
-}
-
 // More keys than one piece holds, and a good part of the table: the whole view is cheaper than its pieces.
 bool RunAllAtOnce(Isolation* self, size_t total) {
-  const double rows = RowsOf(self->tview);
+  const double rows = RowsStored(self->tview->table);
   if (total <= kChunk || rows <= 0 || total < kWholeFraction * rows) {
     return false;
   }
@@ -303,7 +298,7 @@ void RunUniqueAgain(Isolation* self) {
 
 // The whole view raises.  Usually one row is to blame: list the keys, which rarely needs the expressions, and bisect.
 bool RunWholeByKeys(Isolation* self) {
-  if (RowsOf(self->tview) > kEnumerateUpTo) {
+  if (RowsStored(self->tview->table) > kEnumerateUpTo) {
     return false;
   }
   Listing listing = {self->tview, NewKeySetsHere(), 0};
@@ -341,7 +336,7 @@ void RunWhole(Isolation* self, bool* degraded) {
 }  // namespace
 
 IsolatedResult RefreshIsolated(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole,
-                               DeferFunction defer, void* context) {
+                               bool strays, DeferFunction defer, void* context) {
   MemoryContext outer = CurrentMemoryContext;
   MemoryContext own = AllocSetContextCreate(outer, "pg_tviews isolation", ALLOCSET_DEFAULT_SIZES);
   MemoryContextSwitchTo(own);
@@ -349,6 +344,7 @@ IsolatedResult RefreshIsolated(const catalog::Tview* tview, const core::KeySets*
   self->tview = tview;
   self->keys = keys;
   self->number = number;
+  self->strays = strays;
   self->own = own;
   bool degraded = false;
   if (whole) {

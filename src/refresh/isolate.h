@@ -21,6 +21,6 @@ struct IsolatedResult {
 // As RefreshKeys over all keys of set `number` (whole: RefreshWhole), but never raises for a failing key: such keys go to `defer`
 // with reason "failed", or "locked" when a lock timeout stopped them.  Cancel and shutdown still raise.
 IsolatedResult RefreshIsolated(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole,
-                               DeferFunction defer, void* context);
+                               bool strays, DeferFunction defer, void* context);
 
 }  // namespace tviews::refresh

@@ -16,7 +16,8 @@ struct Refused {
   const char* message;
 };
 
-// What apply has to do.  Rows of Target::row; `tid` is that of the stored row (NULL for inserts); deletes hold the key only.
+// What apply has to do.  Rows of Target::row; `tid` and `leaf` say where the stored row is (NULL for inserts); deletes hold the key
+// only.
 struct Changes {
   Tuplestorestate* rows[kOps];
   int64 count[kOps];
@@ -31,15 +32,16 @@ struct Changes {
 void Refuse(Changes* changes, core::ByteSpan key, const char* sqlstate, const char* message);
 void RefuseNullKey(Changes* changes, const Target* target, core::ByteSpan key);
 
-// A receiver of recomputed rows (the owned columns).  `wanted` null: of the whole view.
+// A receiver of recomputed rows (the owned columns).  `wanted` null: of the whole view.  `strays`: a key may be stored more than once
+// (a user wrote to the table): all but one go.
 struct Recompute;
-Recompute* BeginRecompute(const Target* target, Wanted* wanted, Changes* changes);
+Recompute* BeginRecompute(const Target* target, Wanted* wanted, bool strays, Changes* changes);
 DestReceiver* RecomputeReceiver(Recompute* recompute);
 
 // After the last row: finds the stored rows that the view did not give.
 void EndRecompute(Recompute* recompute);
 
 // True when the view gave two rows for the key of these owned-column values.
-bool IsDuplicate(Recompute* recompute, const Datum* values, ItemPointer tid);
+bool IsDuplicate(Recompute* recompute, const Datum* values, ItemPointer tid, int leaf);
 
 }  // namespace tviews::refresh

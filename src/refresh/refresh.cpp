@@ -34,7 +34,7 @@ Form Choose(const Session* session, const Arguments& arguments, Choice* choice, 
     SetCosts(choice, cost[0], cost[1], now);
     *text = FormText(tview, ChosenForm(choice));
   }
-  const double rows = session->target->table->rd_rel->reltuples;
+  const double rows = session->wanted->count >= kFullFrom ? RowsStored(session->target->tview->table) : -1;
   if (session->wanted->count >= kFullFrom && rows > 0 && session->wanted->count > kFullFraction * rows) {
     const Arguments none = {};
     const double full = StatementCost(GetStatement(tview->table, FormText(tview, Form::kFull), none, PlanKind::kCustom), none);
@@ -47,7 +47,7 @@ Form Choose(const Session* session, const Arguments& arguments, Choice* choice, 
 }
 
 void RunWhole(Session* session) {
-  Recompute* recompute = BeginRecompute(session->target, nullptr, &session->changes);
+  Recompute* recompute = BeginRecompute(session->target, nullptr, true, &session->changes);
   const Arguments none = {};
   RunStatement(GetStatement(session->target->tview->table, FormText(session->target->tview, Form::kFull), none, PlanKind::kCustom),
                none, RecomputeReceiver(recompute));
@@ -70,7 +70,7 @@ void RunKeys(Session* session) {
     return;
   }
   Statement* statement = GetStatement(tview->table, text, arguments, kind);
-  Recompute* recompute = BeginRecompute(session->target, session->wanted, &session->changes);
+  Recompute* recompute = BeginRecompute(session->target, session->wanted, session->strays, &session->changes);
   instr_time before, after;
   INSTR_TIME_SET_CURRENT(before);
   RunStatement(statement, arguments, RecomputeReceiver(recompute));
@@ -110,9 +110,10 @@ const char* FormName(Form form) {
 }
 
 Result RefreshKeys(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, size_t first, size_t count,
-                   DeferFunction defer, void* context) {
+                   bool strays, DeferFunction defer, void* context) {
   Session session;
   BeginSession(&session, tview, true);
+  session.strays = strays;
   ArmRefreshTimeout();
   session.wanted = NewWanted(session.target, keys, number, first, count);
   if (session.wanted->count > 0) {

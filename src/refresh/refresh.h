@@ -20,8 +20,9 @@ struct Result {
 using DeferFunction = void (*)(void* context, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message);
 
 // Refreshes the keys of set `number`.  Requires: the caller holds the TVIEW's object lock and ROW EXCLUSIVE on its table; the
-// active snapshot is S.  Advances the active snapshot's command id.  Ereports; the caller isolates failures.
-Result RefreshKeys(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, size_t first, size_t count,
+// active snapshot is S.  `strays`: a user may have stored a key more than once.  Advances the active snapshot's command id.
+// Ereports; the caller isolates failures.
+Result RefreshKeys(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, size_t first, size_t count, bool strays,
                    DeferFunction defer, void* context);
 
 // Refreshes the whole TVIEW by difference.

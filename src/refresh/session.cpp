@@ -18,7 +18,7 @@ bool HasDeferredTriggers(Relation table) {
 // Deferred triggers cannot be queued in a security-restricted context.
 void MakeConstraintsImmediate(const catalog::Tview* tview) {
   Relation table = table_open(tview->table, RowExclusiveLock);
-  if (HasDeferredTriggers(table)) {
+  if (table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || HasDeferredTriggers(table)) {
     ConstraintsSetStmt* immediate = makeNode(ConstraintsSetStmt);
     immediate->deferred = false;
     AfterTriggerSetState(immediate);

@@ -12,6 +12,7 @@ struct Session {
   pg::OwnerContext owner;
   Target* target;
   Wanted* wanted;
+  bool strays;
   Changes changes;
   Result result;
 };

@@ -1,23 +1,21 @@
-// The tv_ table of a refresh: its shape, and finding its stored rows by key without SQL.
+// The tv_ table of a refresh: its shape, and the places where its rows are stored.
 #include "refresh/target.h"
+
+#include "refresh/partitions.h"
 
 namespace tviews::refresh {
 
 namespace {
 
 void CheckTable(const catalog::Tview* tview, Relation table) {
-  if (table->rd_rel->relkind != RELKIND_RELATION) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("TVIEW table \"%s\" is not an ordinary table", RelationGetRelationName(table)),
-                    errdetail("Refreshing partitioned TVIEW tables is not supported yet.")));
+  const char kind = table->rd_rel->relkind;
+  if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) {
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("TVIEW table \"%s\" is not a table", RelationGetRelationName(table))));
   }
-  if (!OidIsValid(tview->key_index)) {
+  if (kind == RELKIND_RELATION && !OidIsValid(tview->key_index)) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("TVIEW table \"%s\" has no unique index on its key", RelationGetRelationName(table)),
                     errhint("Create one: CREATE UNIQUE INDEX ON %s (...).", quote_identifier(RelationGetRelationName(table)))));
-  }
-  if (table->rd_rel->relam == InvalidOid) {
-    elog(ERROR, "TVIEW table \"%s\" has no storage", RelationGetRelationName(table));
   }
 }
 
@@ -32,29 +30,101 @@ int OwnedPlace(const catalog::Tview* tview, AttrNumber column) {
 
 void BuildRowShape(Target* target) {
   const catalog::Tview* tview = target->tview;
-  target->row = CreateTemplateTupleDesc(tview->owned_count + 1);
+  target->row = CreateTemplateTupleDesc(tview->owned_count + 2);
   for (int i = 0; i < tview->owned_count; ++i) {
     TupleDescCopyEntry(target->row, static_cast<AttrNumber>(i + 1), RelationGetDescr(target->table), tview->owned_columns[i]);
   }
   TupleDescInitEntry(target->row, static_cast<AttrNumber>(tview->owned_count + 1), "tid", TIDOID, -1, 0);
+  TupleDescInitEntry(target->row, static_cast<AttrNumber>(tview->owned_count + 2), "leaf", INT4OID, -1, 0);
   target->row = BlessTupleDesc(target->row);
 }
 
-void BuildScanKeys(Target* target) {
-  const Form_pg_index form = target->index->rd_index;
-  const int count = form->indnkeyatts;
-  target->scan_keys = static_cast<ScanKey>(palloc(count * sizeof(ScanKeyData)));
-  target->scan_key_at = static_cast<int*>(palloc(count * sizeof(int)));
+// Which key column the index column `at` is; -1: none.
+int KeyPlace(const Target* target, const Leaf* leaf, Relation index, int at) {
+  for (int k = 0; k < target->tview->key_count; ++k) {
+    if (index->rd_index->indkey.values[at] == leaf->key_columns[k]) {
+      return k;
+    }
+  }
+  return -1;
+}
+
+// A complete B-tree whose first columns are the key's, in any order.
+bool ServesKey(const Target* target, const Leaf* leaf, Relation index) {
+  const Form_pg_index form = index->rd_index;
+  const int count = target->tview->key_count;
+  if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indisready || form->indnkeyatts < count ||
+      !heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr)) {
+    return false;
+  }
+  Bitmapset* keys = nullptr;
   for (int i = 0; i < count; ++i) {
-    const Oid family = target->index->rd_opfamily[i], type = target->index->rd_opcintype[i];
+    const int place = KeyPlace(target, leaf, index, i);
+    if (place < 0) {
+      return false;
+    }
+    keys = bms_add_member(keys, place);
+  }
+  return bms_num_members(keys) == count;
+}
+
+// The best index of a leaf for its key: a unique one if there is one.
+Relation ChooseIndex(const Target* target, const Leaf* leaf) {
+  Relation chosen = nullptr;
+  ListCell* cell;
+  foreach (cell, RelationGetIndexList(leaf->table)) {
+    Relation index = index_open(lfirst_oid(cell), target->lock);
+    const bool exact = index->rd_index->indisunique && index->rd_index->indnkeyatts == target->tview->key_count;
+    if (!ServesKey(target, leaf, index) || (chosen != nullptr && !exact)) {
+      index_close(index, NoLock);
+      continue;
+    }
+    if (chosen != nullptr) {
+      index_close(chosen, NoLock);
+    }
+    chosen = index;
+    if (exact) {
+      break;
+    }
+  }
+  if (chosen == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("partition \"%s\" of TVIEW table \"%s\" has no index on the key", RelationGetRelationName(leaf->table),
+                           RelationGetRelationName(target->table)),
+                    errhint("Create one: CREATE INDEX ON %s (...).", quote_identifier(RelationGetRelationName(target->table)))));
+  }
+  return chosen;
+}
+
+void BuildScanKeys(const Target* target, Leaf* leaf) {
+  const int count = target->tview->key_count;
+  leaf->scan_keys = static_cast<ScanKey>(palloc(count * sizeof(ScanKeyData)));
+  leaf->scan_key_at = static_cast<int*>(palloc(count * sizeof(int)));
+  for (int i = 0; i < count; ++i) {
+    const Oid family = leaf->index->rd_opfamily[i], type = leaf->index->rd_opcintype[i];
     const Oid equal = get_opfamily_member(family, type, type, BTEqualStrategyNumber);
     if (!OidIsValid(equal)) {
       elog(ERROR, "missing operator %d(%u,%u) in opfamily %u", BTEqualStrategyNumber, type, type, family);
     }
-    ScanKeyEntryInitialize(&target->scan_keys[i], 0, static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber, InvalidOid,
-                           target->index->rd_indcollation[i], get_opcode(equal), 0);
-    target->scan_key_at[i] = OwnedPlace(target->tview, form->indkey.values[i]);
+    ScanKeyEntryInitialize(&leaf->scan_keys[i], 0, static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber, InvalidOid,
+                           leaf->index->rd_indcollation[i], get_opcode(equal), 0);
+    leaf->scan_key_at[i] = target->key_at[KeyPlace(target, leaf, leaf->index, i)];
   }
+}
+
+void BuildLeaf(const Target* target, Leaf* leaf) {
+  const catalog::Tview* tview = target->tview;
+  leaf->table = table_open(leaf->oid, target->lock);
+  leaf->owned_columns = ColumnsOf(target, leaf->table);
+  leaf->key_columns = static_cast<AttrNumber*>(palloc(tview->key_count * sizeof(AttrNumber)));
+  for (int i = 0; i < tview->key_count; ++i) {
+    leaf->key_columns[i] = leaf->owned_columns[target->key_at[i]];
+  }
+  leaf->index = target->branch_count == 0 ? index_open(tview->key_index, target->lock) : ChooseIndex(target, leaf);
+  leaf->unique = leaf->index->rd_index->indisunique && leaf->index->rd_index->indimmediate &&
+                 leaf->index->rd_index->indnkeyatts == tview->key_count;
+  leaf->empty = target->branch_count > 0 && RelationGetNumberOfBlocks(leaf->table) == 0;
+  BuildScanKeys(target, leaf);
 }
 
 }  // namespace
@@ -62,10 +132,11 @@ void BuildScanKeys(Target* target) {
 Target* OpenTarget(const catalog::Tview* tview, LOCKMODE lock, Snapshot snapshot) {
   Target* target = static_cast<Target*>(palloc0(sizeof(Target)));
   target->own = CurrentMemoryContext;
+  target->resources = CurrentResourceOwner;
+  target->lock = lock;
   target->tview = tview;
   target->table = table_open(tview->table, lock);
   CheckTable(tview, target->table);
-  target->index = index_open(tview->key_index, lock);
   target->owned = tview->owned_count;
   target->key_at = static_cast<int*>(palloc(tview->key_count * sizeof(int)));
   target->key_equal = static_cast<FmgrInfo*>(palloc(tview->key_count * sizeof(FmgrInfo)));
@@ -75,37 +146,62 @@ Target* OpenTarget(const catalog::Tview* tview, LOCKMODE lock, Snapshot snapshot
     fmgr_info(get_opcode(type->eq_opr), &target->key_equal[i]);
   }
   BuildRowShape(target);
-  BuildScanKeys(target);
   target->latest = RegisterSnapshot(snapshot);
+  if (target->table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE) {
+    OpenPartitions(target);
+  } else {
+    target->leaf_count = 1;
+    target->leaves = static_cast<Leaf*>(palloc0(sizeof(Leaf)));
+    target->leaves[0].oid = tview->table;
+    OpenLeaf(target, 0);
+  }
   return target;
 }
 
 void CloseTarget(Target* target) {
   UnregisterSnapshot(target->latest);
-  index_close(target->index, NoLock);
+  for (int i = 0; i < target->leaf_count; ++i) {
+    if (target->leaves[i].table != nullptr) {
+      index_close(target->leaves[i].index, NoLock);
+      table_close(target->leaves[i].table, NoLock);
+    }
+  }
+  ClosePartitions(target);
   table_close(target->table, NoLock);
 }
 
-IndexScanDesc BeginKeyScan(const Target* target, Snapshot snapshot) {
-  return index_beginscan(target->table, target->index, snapshot, target->index->rd_index->indnkeyatts, 0);
-}
-
-bool FindStored(const Target* target, IndexScanDesc scan, const Datum* values, TupleTableSlot* stored) {
-  const int count = target->index->rd_index->indnkeyatts;
-  for (int i = 0; i < count; ++i) {
-    target->scan_keys[i].sk_argument = values[target->scan_key_at[i]];
+const Leaf* OpenLeaf(const Target* target, int leaf) {
+  Leaf* opening = &target->leaves[leaf];
+  if (opening->index == nullptr) {
+    MemoryContext context = MemoryContextSwitchTo(target->own);
+    ResourceOwner resources = CurrentResourceOwner;
+    CurrentResourceOwner = target->resources;
+    BuildLeaf(target, opening);
+    CurrentResourceOwner = resources;
+    MemoryContextSwitchTo(context);
   }
-  // The scan allocates some of its state when it first needs it; that must not go with a row's memory.
-  MemoryContext old = MemoryContextSwitchTo(target->own);
-  index_rescan(scan, target->scan_keys, count, nullptr, 0);
-  const bool found = index_getnext_slot(scan, ForwardScanDirection, stored);
-  MemoryContextSwitchTo(old);
-  return found;
+  return opening;
 }
 
-bool SameValue(const Target* target, int i, TupleTableSlot* stored, Datum value, bool is_null) {
+double RowsStored(Oid table) {
+  double rows = -1;
+  ListCell* cell;
+  foreach (cell, find_all_inheritors(table, NoLock, nullptr)) {
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(cell)));
+    if (HeapTupleIsValid(tuple)) {
+      const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+      if (form->relkind == RELKIND_RELATION && form->reltuples >= 0) {
+        rows = Max(rows, 0) + form->reltuples;
+      }
+      ReleaseSysCache(tuple);
+    }
+  }
+  return rows;
+}
+
+bool SameValue(const Target* target, const Leaf* leaf, int i, TupleTableSlot* stored, Datum value, bool is_null) {
   bool stored_null;
-  const Datum stored_value = slot_getattr(stored, target->tview->owned_columns[i], &stored_null);
+  const Datum stored_value = slot_getattr(stored, leaf->owned_columns[i], &stored_null);
   if (is_null || stored_null) {
     return is_null && stored_null;
   }
@@ -113,20 +209,20 @@ bool SameValue(const Target* target, int i, TupleTableSlot* stored, Datum value,
   return datum_image_eq(value, stored_value, attribute->attbyval, attribute->attlen);
 }
 
-bool SameRow(const Target* target, TupleTableSlot* stored, const Datum* values, const bool* nulls) {
+bool SameRow(const Target* target, const Leaf* leaf, TupleTableSlot* stored, const Datum* values, const bool* nulls) {
   for (int i = 0; i < target->owned; ++i) {
-    if (!SameValue(target, i, stored, values[i], nulls[i])) {
+    if (!SameValue(target, leaf, i, stored, values[i], nulls[i])) {
       return false;
     }
   }
   return true;
 }
 
-bool SameKey(const Target* target, TupleTableSlot* stored, const Datum* values) {
+bool SameKey(const Target* target, const Leaf* leaf, TupleTableSlot* stored, const Datum* values) {
   const catalog::Tview* tview = target->tview;
   for (int i = 0; i < tview->key_count; ++i) {
     bool is_null;
-    const Datum have = slot_getattr(stored, tview->key_columns[i], &is_null);
+    const Datum have = slot_getattr(stored, leaf->key_columns[i], &is_null);
     if (is_null ||
         !DatumGetBool(FunctionCall2Coll(&target->key_equal[i], tview->key_types[i].collation, have, values[target->key_at[i]]))) {
       return false;

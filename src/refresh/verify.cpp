@@ -18,7 +18,7 @@ Comparison Compare(const catalog::Tview* tview, const core::KeySets* keys, uint3
   session.wanted = keys != nullptr ? NewWanted(session.target, keys, number, 0, core::KeyCount(keys, number)) : nullptr;
   const Arguments arguments = keys != nullptr ? KeyArguments(session.wanted) : Arguments{};
   const char* text = FormText(tview, keys != nullptr ? Form::kSet : Form::kFull);
-  Recompute* recompute = BeginRecompute(session.target, session.wanted, &session.changes);
+  Recompute* recompute = BeginRecompute(session.target, session.wanted, true, &session.changes);
   RunStatement(GetStatement(tview->table, text, arguments, PlanKind::kCustom), arguments, RecomputeReceiver(recompute));
   EndRecompute(recompute);
   Comparison comparison = {};

@@ -3,59 +3,15 @@
 // As PostgreSQL's logical replication worker does it (execReplication.c), with three differences: a row that a user holds is left
 // alone, user-added columns keep their values and get their defaults, and uniqueness is checked at the end of the group, as for
 // a deferrable constraint, so that two rows may swap a unique value.
+#include "refresh/partitions.h"
 #include "refresh/writer.h"
 
 namespace tviews::refresh {
 
 namespace {
 
-bool HasTrigger(const Writer* writer, bool TriggerDesc::*kind) {
-  const TriggerDesc* triggers = writer->result->ri_TrigDesc;
-  return triggers != nullptr && triggers->*kind;
-}
-
-// Taking it for written would leave the table different from its view without a word.
-[[noreturn]] void RaiseSuppressed(const Writer* writer) {
-  ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-                  errmsg("a BEFORE trigger of table \"%s\" suppressed the refresh of a row", RelationGetRelationName(writer->target->table)),
-                  errhint("Triggers of a TVIEW's table must not return NULL.")));
-  pg_unreachable();
-}
-
-bool HasGenerated(const Writer* writer) {
-  const TupleConstr* constraints = RelationGetDescr(writer->target->table)->constr;
-  return constraints != nullptr && constraints->has_generated_stored;
-}
-
 ItemPointer StoredTid(const Writer* writer, const Datum* values) {
   return reinterpret_cast<ItemPointer>(DatumGetPointer(values[writer->target->owned]));
-}
-
-void Suspects(Writer* writer, List* indexes, TupleTableSlot* slot) {
-  ListCell* cell;
-  foreach (cell, indexes) {
-    MemoryContext old = MemoryContextSwitchTo(writer->own);
-    Suspect* suspect = static_cast<Suspect*>(palloc(sizeof(Suspect)));
-    suspect->tid = slot->tts_tid;
-    suspect->index = lfirst_oid(cell);
-    suspect->tag = writer->tag;
-    writer->suspects = lappend(writer->suspects, suspect);
-    MemoryContextSwitchTo(old);
-  }
-}
-
-List* InsertIndexEntries(Writer* writer, TupleTableSlot* slot, bool update) {
-  if (writer->result->ri_NumIndices == 0) {
-    return NIL;
-  }
-  bool conflict = false;
-#if PG_VERSION_NUM >= 160000
-  List* recheck = ExecInsertIndexTuples(writer->result, slot, writer->estate, update, true, &conflict, NIL, false);
-#else
-  List* recheck = ExecInsertIndexTuples(writer->result, slot, writer->estate, update, true, &conflict, NIL);
-#endif
-  Suspects(writer, recheck, slot);
-  return recheck;
 }
 
 // True when nobody had locked or changed the row when it was fetched.  Then it is written without a lock first, which would go to
@@ -69,60 +25,134 @@ bool LooksFree(TupleTableSlot* stored) {
 }
 
 // Locks the latest version of the row in `stored`, without waiting, and fetches it.
-TM_Result LockStored(Writer* writer, LockTupleMode mode) {
-  ItemPointerData tid = writer->stored->tts_tid;
+TM_Result LockStored(Writer* writer, Place* place, LockTupleMode mode) {
+  ItemPointerData tid = place->stored->tts_tid;
   TM_FailureData failure;
-  ExecClearTuple(writer->stored);
-  return table_tuple_lock(writer->target->table, &tid, writer->estate->es_snapshot, writer->stored, writer->estate->es_output_cid,
-                          mode, LockWaitSkip, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+  ExecClearTuple(place->stored);
+  return table_tuple_lock(place->leaf->table, &tid, writer->estate->es_snapshot, place->stored, writer->estate->es_output_cid, mode,
+                          LockWaitSkip, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 }
 
-[[noreturn]] void RaiseSelfModified(const Writer* writer) {
-  ereport(ERROR,
-          (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-           errmsg("a trigger on \"%s\" changed the row that is being refreshed", RelationGetRelationName(writer->target->table))));
+[[noreturn]] void RaiseSelfModified(const Place* place) {
+  ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                  errmsg("a trigger on \"%s\" changed the row that is being refreshed", RelationGetRelationName(place->leaf->table))));
 }
 
-// An update of a unique column takes the stronger lock.
-LockTupleMode ModeOfUpdate(const Writer* writer, const Datum* values, const bool* nulls) {
-  Bitmapset* keys = RelationGetIndexAttrBitmap(writer->target->table, INDEX_ATTR_BITMAP_KEY);
-  for (int i = 0; i < writer->target->owned; ++i) {
-    if (bms_is_member(writer->target->tview->owned_columns[i] - FirstLowInvalidHeapAttributeNumber, keys) &&
-        !SameValue(writer->target, i, writer->stored, values[i], nulls[i])) {
+// An update of a unique column takes the stronger lock, and so does what may become a delete.
+LockTupleMode ModeOfUpdate(const Writer* writer, const Place* place, const Datum* values, const bool* nulls) {
+  Relation table = place->leaf->table;
+  const Target* target = writer->target;
+  Bitmapset* keys = RelationGetIndexAttrBitmap(table, INDEX_ATTR_BITMAP_KEY);
+  for (int i = 0; i < target->owned; ++i) {
+    const AttrNumber column = place->leaf->owned_columns[i];
+    if (bms_is_member(column - FirstLowInvalidHeapAttributeNumber, keys) && !SameValue(target, place->leaf, i, place->stored, values[i], nulls[i])) {
       return LockTupleExclusive;
     }
   }
-  return LockTupleNoKeyExclusive;
+  const int leaf = LeafOfValues(target, values, nulls);
+  return leaf >= 0 && leaf != place->number ? LockTupleExclusive : LockTupleNoKeyExclusive;
 }
 
 // The stored row with the owned columns that differ replaced; the others keep their TOAST pointers.
-void Merge(Writer* writer, const Datum* values, const bool* nulls) {
-  TupleTableSlot* stored = writer->stored;
-  TupleTableSlot* fresh = writer->fresh;
+void Merge(Writer* writer, Place* place, const Datum* values, const bool* nulls) {
+  TupleTableSlot* stored = place->stored;
+  TupleTableSlot* fresh = place->fresh;
   const int attributes = stored->tts_tupleDescriptor->natts;
   slot_getallattrs(stored);
   ExecClearTuple(fresh);
   memcpy(fresh->tts_values, stored->tts_values, attributes * sizeof(Datum));
   memcpy(fresh->tts_isnull, stored->tts_isnull, attributes * sizeof(bool));
   for (int i = 0; i < writer->target->owned; ++i) {
-    if (!SameValue(writer->target, i, stored, values[i], nulls[i])) {
-      const int at = writer->target->tview->owned_columns[i] - 1;
+    if (!SameValue(writer->target, place->leaf, i, stored, values[i], nulls[i])) {
+      const int at = place->leaf->owned_columns[i] - 1;
       fresh->tts_values[at] = values[i];
       fresh->tts_isnull[at] = nulls[i];
     }
   }
   ExecStoreVirtualTuple(fresh);
-  fresh->tts_tableOid = RelationGetRelid(writer->target->table);
+  fresh->tts_tableOid = RelationGetRelid(place->leaf->table);
 }
 
-// Writes `fresh` over the row at `tid`.
-TM_Result Replace(Writer* writer, ItemPointerData tid) {
-  Relation table = writer->target->table;
-  if (HasGenerated(writer)) {
-    ExecComputeStoredGenerated(writer->result, writer->estate, writer->fresh, CMD_UPDATE);
+// Deletes the row at `tid`; `moving`: it comes back in another leaf.
+TM_Result Remove(Writer* writer, Place* place, ItemPointerData tid, bool moving) {
+  if (HasTrigger(place, &TriggerDesc::trig_delete_before_row) &&
+      !ExecBRDeleteTriggers(writer->estate, &writer->epq, place->result, &tid, nullptr, nullptr
+#if PG_VERSION_NUM >= 160000
+                            ,
+                            nullptr, nullptr
+#endif
+                            )) {
+    RaiseSuppressed(place);
+  }
+  TM_FailureData failure;
+  const TM_Result result = table_tuple_delete(place->leaf->table, &tid, writer->estate->es_output_cid, writer->estate->es_snapshot,
+                                              InvalidSnapshot, true, &failure, moving);
+  if (result == TM_Ok) {
+    if (moving && writer->transition != nullptr && writer->transition->tcs_update_old_table) {
+      ExecARUpdateTriggers(writer->estate, place->result, nullptr, nullptr, &tid, nullptr, nullptr, NIL, writer->transition, false);
+    }
+    ExecARDeleteTriggers(writer->estate, place->result, &tid, nullptr, writer->transition, moving);
+  }
+  return result;
+}
+
+bool IsReferenced(ResultRelInfo* relation) {
+  const TriggerDesc* triggers = relation->ri_TrigDesc;
+  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
+    const Trigger& trigger = triggers->triggers[i];
+    if (!trigger.tgisclone && RI_FKey_trigger_type(trigger.tgfoid) == RI_TRIGGER_PK) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Foreign keys into the table see one UPDATE of the root, as ExecCrossPartitionUpdateForeignKey() has it.
+void NoteMoveForForeignKeys(Writer* writer, Place* from, Place* to, ItemPointer tid, TupleTableSlot* inserted) {
+  const TriggerDesc* triggers = from->result->ri_TrigDesc;
+  if (triggers == nullptr || !triggers->trig_update_after_row) {
+    return;
+  }
+  ListCell* cell;
+  foreach (cell, ExecGetAncestorResultRels(writer->estate, from->result)) {
+    ResultRelInfo* ancestor = static_cast<ResultRelInfo*>(lfirst(cell));
+    if (ancestor != writer->root && IsReferenced(ancestor)) {
+      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                      errmsg("cannot move a row out of partition \"%s\": a foreign key references its parent \"%s\" but not \"%s\"",
+                             RelationGetRelationName(from->leaf->table), RelationGetRelationName(ancestor->ri_RelationDesc),
+                             RelationGetRelationName(writer->target->table)),
+                      errhint("Define the foreign key on table \"%s\".", RelationGetRelationName(writer->target->table))));
+    }
+  }
+  ExecARUpdateTriggers(writer->estate, writer->root, from->result, to->result, tid, nullptr, inserted, NIL, nullptr, true);
+}
+
+// The new row, in place->fresh, belongs to another leaf: DELETE here, INSERT there, as PostgreSQL does it.
+TM_Result Move(Writer* writer, Place* place, ItemPointerData tid) {
+  if (writer->target->branch_count == 0) {
+    ExecPartitionCheckEmitError(place->result, place->fresh, writer->estate);
+  }
+  TupleConversionMap* to_root = ExecGetChildToRootMap(place->result);
+  TupleTableSlot* row = to_root != nullptr ? execute_attr_map_slot(to_root->attrMap, place->fresh, writer->row) : ExecCopySlot(writer->row, place->fresh);
+  Place* to = OpenPlace(writer, LeafOfRow(writer->target, row));
+  const TM_Result result = Remove(writer, place, tid, true);
+  if (result == TM_Ok) {
+    NoteMoveForForeignKeys(writer, place, to, &tid, InsertRow(writer, to, true));
+  }
+  return result;
+}
+
+// Writes place->fresh over the row at `tid`.
+TM_Result Replace(Writer* writer, Place* place, ItemPointerData tid) {
+  Relation table = place->leaf->table;
+  if (HasGenerated(place)) {
+    ExecComputeStoredGenerated(place->result, writer->estate, place->fresh, CMD_UPDATE);
+  }
+  if (table->rd_rel->relispartition && !ExecPartitionCheck(place->result, place->fresh, writer->estate, false)) {
+    return Move(writer, place, tid);
   }
   if (RelationGetDescr(table)->constr != nullptr) {
-    ExecConstraints(writer->result, writer->fresh, writer->estate);
+    ExecConstraints(place->result, place->fresh, writer->estate);
   }
   TM_FailureData failure;
   LockTupleMode mode;
@@ -131,220 +161,100 @@ TM_Result Replace(Writer* writer, ItemPointerData tid) {
 #else
   bool indexes = false;
 #endif
-  const TM_Result result = table_tuple_update(table, &tid, writer->fresh, writer->estate->es_output_cid,
-                                              writer->estate->es_snapshot, InvalidSnapshot, true, &failure, &mode, &indexes);
+  const TM_Result result = table_tuple_update(table, &tid, place->fresh, writer->estate->es_output_cid, writer->estate->es_snapshot,
+                                              InvalidSnapshot, true, &failure, &mode, &indexes);
   if (result == TM_Ok) {
 #if PG_VERSION_NUM >= 160000
-    List* recheck = indexes == TU_All ? InsertIndexEntries(writer, writer->fresh, true)
+    List* recheck = indexes == TU_All ? InsertIndexEntries(writer, place, place->fresh, true)
                     : indexes == TU_Summarizing
-                        ? ExecInsertIndexTuples(writer->result, writer->fresh, writer->estate, true, false, nullptr, NIL, true)
+                        ? ExecInsertIndexTuples(place->result, place->fresh, writer->estate, true, false, nullptr, NIL, true)
                         : NIL;
 #else
-    List* recheck = indexes ? InsertIndexEntries(writer, writer->fresh, true) : NIL;
+    List* recheck = indexes ? InsertIndexEntries(writer, place, place->fresh, true) : NIL;
 #endif
-    ExecARUpdateTriggers(writer->estate, writer->result, nullptr, nullptr, &tid, nullptr, writer->fresh, recheck,
-                         writer->transition, false);
+    ExecARUpdateTriggers(writer->estate, place->result, nullptr, nullptr, &tid, nullptr, place->fresh, recheck, writer->transition, false);
   }
   return result;
 }
 
-Written Insert(Writer* writer, const Datum* values, const bool* nulls);
-
-// `stored` holds the row as the snapshot saw it.
-Written Update(Writer* writer, const Datum* values, const bool* nulls) {
-  const bool optimistic = !HasTrigger(writer, &TriggerDesc::trig_update_before_row) && LooksFree(writer->stored);
-  bool locked = false;
-  for (;;) {
-    if (locked && SameRow(writer->target, writer->stored, values, nulls)) {
-      return Written::kUnchanged;
-    }
-    TM_Result result = TM_BeingModified;
-    if (locked || optimistic) {
-      ItemPointerData tid = writer->stored->tts_tid;
-      Merge(writer, values, nulls);
-      if (HasTrigger(writer, &TriggerDesc::trig_update_before_row)) {
-#if PG_VERSION_NUM >= 160000
-        if (!ExecBRUpdateTriggers(writer->estate, &writer->epq, writer->result, &tid, nullptr, writer->fresh, nullptr, nullptr)) {
-#else
-        if (!ExecBRUpdateTriggers(writer->estate, &writer->epq, writer->result, &tid, nullptr, writer->fresh, nullptr)) {
-#endif
-          RaiseSuppressed(writer);
-        }
-      }
-      result = Replace(writer, tid);
-      if (result == TM_Ok) {
-        return Written::kUpdated;
-      }
-      if (result == TM_SelfModified) {
-        RaiseSelfModified(writer);
-      }
-      if (locked) {
-        elog(ERROR, "locked row of \"%s\" changed: %d", RelationGetRelationName(writer->target->table), result);
-      }
-    }
-    result = LockStored(writer, ModeOfUpdate(writer, values, nulls));
-    if (result == TM_WouldBlock || result == TM_BeingModified) {
-      return Written::kLocked;
-    }
-    if (result == TM_SelfModified) {
-      RaiseSelfModified(writer);
-    }
-    if (result != TM_Ok || !SameKey(writer->target, writer->stored, values)) {
-      return Insert(writer, values, nulls);  // a user deleted it, or moved it to another key
-    }
-    locked = true;
-  }
-}
-
-Written Delete(Writer* writer, const Datum* values) {
-  const bool before = HasTrigger(writer, &TriggerDesc::trig_delete_before_row);
-  const bool optimistic = !before && LooksFree(writer->stored);
-  Relation table = writer->target->table;
+Written Delete(Writer* writer, Place* place, const Datum* values) {
+  const bool optimistic = !HasTrigger(place, &TriggerDesc::trig_delete_before_row) && LooksFree(place->stored);
   bool locked = false;
   for (;;) {
     TM_Result result = TM_BeingModified;
     if (locked || optimistic) {
-      ItemPointerData tid = writer->stored->tts_tid;
-      if (before && !ExecBRDeleteTriggers(writer->estate, &writer->epq, writer->result, &tid, nullptr, nullptr
-#if PG_VERSION_NUM >= 160000
-                                          ,
-                                          nullptr, nullptr
-#endif
-                                          )) {
-        RaiseSuppressed(writer);
-      }
-      TM_FailureData failure;
-      result = table_tuple_delete(table, &tid, writer->estate->es_output_cid, writer->estate->es_snapshot, InvalidSnapshot, true,
-                                  &failure, false);
+      result = Remove(writer, place, place->stored->tts_tid, false);
       if (result == TM_Ok) {
-        ExecARDeleteTriggers(writer->estate, writer->result, &tid, nullptr, writer->transition, false);
         return Written::kDeleted;
       }
       if (result == TM_SelfModified) {
-        RaiseSelfModified(writer);
+        RaiseSelfModified(place);
       }
       if (locked) {
-        elog(ERROR, "locked row of \"%s\" changed: %d", RelationGetRelationName(table), result);
+        elog(ERROR, "locked row of \"%s\" changed: %d", RelationGetRelationName(place->leaf->table), result);
       }
     }
-    result = LockStored(writer, LockTupleExclusive);
+    result = LockStored(writer, place, LockTupleExclusive);
     if (result == TM_WouldBlock || result == TM_BeingModified) {
       return Written::kLocked;
     }
     if (result == TM_SelfModified) {
-      RaiseSelfModified(writer);
+      RaiseSelfModified(place);
     }
-    if (result != TM_Ok || !SameKey(writer->target, writer->stored, values)) {
+    if (result != TM_Ok || !SameKey(writer->target, place->leaf, place->stored, values)) {
       return Written::kUnchanged;  // a user was first
     }
     locked = true;
   }
 }
 
-void BuildDefaults(Writer* writer) {
-  Relation table = writer->target->table;
-  const TupleDesc shape = RelationGetDescr(table);
-  MemoryContext old = MemoryContextSwitchTo(writer->estate->es_query_cxt);
-  writer->defaults = static_cast<ExprState**>(palloc0(Max(shape->natts, 1) * sizeof(ExprState*)));
-  Bitmapset* owned = nullptr;
-  for (int i = 0; i < writer->target->owned; ++i) {
-    owned = bms_add_member(owned, writer->target->tview->owned_columns[i]);
-  }
-  for (int i = 0; i < shape->natts; ++i) {
-    const Form_pg_attribute attribute = TupleDescAttr(shape, i);
-    if (attribute->attisdropped || attribute->attgenerated != '\0' || bms_is_member(i + 1, owned)) {
-      continue;
-    }
-    Node* expression = build_column_default(table, i + 1);
-    if (expression != nullptr) {
-      writer->defaults[i] = ExecInitExpr(expression_planner(reinterpret_cast<Expr*>(expression)), nullptr);
-    }
-  }
-  MemoryContextSwitchTo(old);
-}
-
-void FillFresh(Writer* writer, const Datum* values, const bool* nulls) {
-  TupleTableSlot* fresh = writer->fresh;
-  const int attributes = fresh->tts_tupleDescriptor->natts;
-  if (writer->defaults == nullptr) {
-    BuildDefaults(writer);
-  }
-  ExecClearTuple(fresh);
-  memset(fresh->tts_isnull, true, attributes);
-  memset(fresh->tts_values, 0, attributes * sizeof(Datum));
-  ExprContext* expressions = GetPerTupleExprContext(writer->estate);
-  for (int i = 0; i < attributes; ++i) {
-    if (writer->defaults[i] != nullptr) {
-      fresh->tts_values[i] = ExecEvalExprSwitchContext(writer->defaults[i], expressions, &fresh->tts_isnull[i]);
-    }
-  }
-  for (int i = 0; i < writer->target->owned; ++i) {
-    const int at = writer->target->tview->owned_columns[i] - 1;
-    fresh->tts_values[at] = values[i];
-    fresh->tts_isnull[at] = nulls[i];
-  }
-  ExecStoreVirtualTuple(fresh);
-  fresh->tts_tableOid = RelationGetRelid(writer->target->table);
-}
-
-bool IsOurs(TupleTableSlot* stored) {
-  bool is_null;
-  const Datum xmin = slot_getsysattr(stored, MinTransactionIdAttributeNumber, &is_null);
-  return !is_null && TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
-}
-
-enum class Present : uint8 { kNo, kInDoubt, kYes };
-
-// Is there a row with this key that our snapshot does not show?  Fetches it into `stored` if so.
-Present FindHidden(Writer* writer, const Datum* values) {
-  if (writer->dirty_scan == nullptr) {
-    InitDirtySnapshot(writer->dirty);
-    MemoryContext old = MemoryContextSwitchTo(writer->own);  // it outlives the row
-    writer->dirty_scan = BeginKeyScan(writer->target, &writer->dirty);
-    MemoryContextSwitchTo(old);
-  }
-  if (!FindStored(writer->target, writer->dirty_scan, values, writer->stored)) {
-    return Present::kNo;
-  }
-  return TransactionIdIsValid(writer->dirty.xmin) || TransactionIdIsValid(writer->dirty.xmax) ? Present::kInDoubt : Present::kYes;
-}
-
-Written Insert(Writer* writer, const Datum* values, const bool* nulls) {
-  switch (FindHidden(writer, values)) {
-    case Present::kInDoubt:
-      return Written::kLocked;  // waiting for that user is not our way
-    case Present::kYes:
-      if (IsOurs(writer->stored)) {
-        ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION),
-                        errmsg("view \"%s\" returned more than one row for this key", get_rel_name(writer->target->tview->view))));
-      }
-      return Update(writer, values, nulls);
-    case Present::kNo:
-      break;
-  }
-  FillFresh(writer, values, nulls);
-  if (HasTrigger(writer, &TriggerDesc::trig_insert_before_row) &&
-      !ExecBRInsertTriggers(writer->estate, writer->result, writer->fresh)) {
-    RaiseSuppressed(writer);
-  }
-  if (HasGenerated(writer)) {
-#if PG_VERSION_NUM < 160000
-    if (writer->op != Op::kInsert) {
-      writer->result->ri_GeneratedExprs = nullptr;  // those of an update may leave some out
-    }
-#endif
-    ExecComputeStoredGenerated(writer->result, writer->estate, writer->fresh, CMD_INSERT);
-  }
-  if (RelationGetDescr(writer->target->table)->constr != nullptr) {
-    ExecConstraints(writer->result, writer->fresh, writer->estate);
-  }
-  table_tuple_insert(writer->target->table, writer->fresh, writer->estate->es_output_cid, 0, nullptr);
-  List* recheck = InsertIndexEntries(writer, writer->fresh, false);
-  ExecARInsertTriggers(writer->estate, writer->result, writer->fresh, recheck, writer->transition);
-  return Written::kInserted;
-}
-
 }  // namespace
+
+Written Update(Writer* writer, Place* place, const Datum* values, const bool* nulls) {
+  const bool before = HasTrigger(place, &TriggerDesc::trig_update_before_row);
+  const bool optimistic = !before && LooksFree(place->stored);
+  bool locked = false;
+  for (;;) {
+    if (locked && SameRow(writer->target, place->leaf, place->stored, values, nulls)) {
+      return Written::kUnchanged;
+    }
+    TM_Result result = TM_BeingModified;
+    if (locked || optimistic) {
+      ItemPointerData tid = place->stored->tts_tid;
+      Merge(writer, place, values, nulls);
+      if (before) {
+#if PG_VERSION_NUM >= 160000
+        if (!ExecBRUpdateTriggers(writer->estate, &writer->epq, place->result, &tid, nullptr, place->fresh, nullptr, nullptr)) {
+#else
+        if (!ExecBRUpdateTriggers(writer->estate, &writer->epq, place->result, &tid, nullptr, place->fresh, nullptr)) {
+#endif
+          RaiseSuppressed(place);
+        }
+      }
+      result = Replace(writer, place, tid);
+      if (result == TM_Ok) {
+        return Written::kUpdated;
+      }
+      if (result == TM_SelfModified) {
+        RaiseSelfModified(place);
+      }
+      if (locked) {
+        elog(ERROR, "locked row of \"%s\" changed: %d", RelationGetRelationName(place->leaf->table), result);
+      }
+    }
+    result = LockStored(writer, place, ModeOfUpdate(writer, place, values, nulls));
+    if (result == TM_WouldBlock || result == TM_BeingModified) {
+      return Written::kLocked;
+    }
+    if (result == TM_SelfModified) {
+      RaiseSelfModified(place);
+    }
+    if (result != TM_Ok || !SameKey(writer->target, place->leaf, place->stored, values)) {
+      return Insert(writer, values, nulls);  // a user deleted it, or moved it to another key
+    }
+    locked = true;
+  }
+}
 
 Written WriteRow(Writer* writer, const Datum* values, const bool* nulls, int64 tag) {
   writer->tag = tag;
@@ -354,11 +264,12 @@ Written WriteRow(Writer* writer, const Datum* values, const bool* nulls, int64 t
   Written written;
   if (writer->op == Op::kInsert) {
     written = Insert(writer, values, nulls);
-  } else if (!table_tuple_fetch_row_version(writer->target->table, StoredTid(writer, values), writer->target->latest,
-                                            writer->stored)) {
-    elog(ERROR, "stored row of \"%s\" vanished under its snapshot", RelationGetRelationName(writer->target->table));
   } else {
-    written = writer->op == Op::kUpdate ? Update(writer, values, nulls) : Delete(writer, values);
+    Place* place = OpenPlace(writer, DatumGetInt32(values[writer->target->owned + 1]));
+    if (!table_tuple_fetch_row_version(place->leaf->table, StoredTid(writer, values), writer->target->latest, place->stored)) {
+      elog(ERROR, "stored row of \"%s\" vanished under its snapshot", RelationGetRelationName(place->leaf->table));
+    }
+    written = writer->op == Op::kUpdate ? Update(writer, place, values, nulls) : Delete(writer, place, values);
   }
   MemoryContextSwitchTo(old);
   return written;

@@ -88,6 +88,7 @@ bool MayMatter(Node* statement) {
     case T_AlterObjectSchemaStmt:
     case T_ViewStmt:
     case T_CreateStmt:
+    case T_CreateForeignTableStmt:
     case T_IndexStmt:
     case T_DropStmt:
     case T_AlterEnumStmt:

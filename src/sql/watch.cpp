@@ -20,6 +20,22 @@ void RefuseTypeChange(Oid relation, const char* name) {
   }
 }
 
+// A TVIEW keeps its rows in tables of its own database.
+void RefuseForeignPartition(Oid parent, char kind) {
+  if (kind == RELKIND_FOREIGN_TABLE && OidIsValid(catalog::TviewOf(parent))) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("a foreign table cannot be a partition of TVIEW \"%s\"", get_rel_name(catalog::TviewOf(parent)))));
+  }
+}
+
+// Rows of a child would be read as rows of the TVIEW, and nobody keeps them.
+void RefuseInheritance(Oid parent) {
+  if (OidIsValid(parent) && catalog::IsTviewTable(parent) && get_rel_relkind(parent) == RELKIND_RELATION) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot inherit from TVIEW \"%s\"", get_rel_name(parent)),
+                    errhint("Use CREATE TABLE ... (LIKE %s), or a view of both.", quote_identifier(get_rel_name(parent)))));
+  }
+}
+
 void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
   watched->relation = Find(statement->relation);
   if (!OidIsValid(watched->relation)) {
@@ -49,9 +65,11 @@ void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
       case AT_AttachPartition:
       case AT_DetachPartition:
       case AT_DetachPartitionFinalize:
-        watched->reshaped = true;
+        watched->reshaped = watched->parts = true;
         watched->other = Find(reinterpret_cast<PartitionCmd*>(command->def)->name);
-        if (command->subtype == AT_AttachPartition && OidIsValid(watched->other) && catalog::IsCaptured(watched->relation)) {
+        if (command->subtype == AT_AttachPartition && OidIsValid(watched->other) &&
+            (catalog::IsCaptured(watched->relation) || OidIsValid(catalog::TviewOf(watched->relation)))) {
+          RefuseForeignPartition(watched->relation, get_rel_relkind(watched->other));
           LockRelationOid(watched->other, AccessExclusiveLock);  // as ATTACH does
           catalog::RemoveRowTriggers(watched->other);
         }
@@ -60,6 +78,9 @@ void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
       case AT_DropInherit:
         watched->reshaped = true;
         watched->other = Find(reinterpret_cast<RangeVar*>(command->def));
+        if (command->subtype == AT_AddInherit) {
+          RefuseInheritance(watched->other);
+        }
         break;
       case AT_EnableTrig:
       case AT_EnableAlwaysTrig:
@@ -193,12 +214,16 @@ Watched WatchBefore(Node* statement) {
         watched.reshaped = watched.any = OidIsValid(watched.relation);
       }
       break;
-    case T_CreateStmt: {
+    case T_CreateStmt:
+    case T_CreateForeignTableStmt: {
       const CreateStmt* create = reinterpret_cast<CreateStmt*>(statement);
+      const char kind = IsA(statement, CreateForeignTableStmt) ? RELKIND_FOREIGN_TABLE : RELKIND_RELATION;
       ListCell* cell;
       foreach (cell, create->inhRelations) {
         const Oid parent = Find(reinterpret_cast<RangeVar*>(lfirst(cell)));
         if (OidIsValid(parent)) {
+          RefuseInheritance(parent);
+          RefuseForeignPartition(parent, kind);
           watched.parents = lappend_oid(watched.parents, parent);
           watched.any = true;
         }

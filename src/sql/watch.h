@@ -20,6 +20,7 @@ struct Watched {
   const char* old_column;  // RENAME COLUMN
   const char* new_column;
   List* parents;   // OIDs: relations that get a new child
+  bool parts;      // a partition was attached or detached
 };
 
 // REQUIRES: the extension is in this database.  Ereports where a TVIEW forbids the command.

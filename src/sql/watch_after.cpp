@@ -81,6 +81,19 @@ void CheckTviewTable(Oid table) {
   }
 }
 
+// A table got or lost a partition.  Rows that had no place may have one now; those that came or went with it are compared.
+void AfterNewPartition(Oid parent, bool with_rows) {
+  const Oid tview = catalog::TviewOf(parent);
+  if (!OidIsValid(tview)) {
+    return;
+  }
+  catalog::EnsureCaptureTriggers(tview);
+  RetryFailed(tview);
+  if (with_rows) {
+    catalog::MarkForReconciliation(tview);
+  }
+}
+
 void SetDegraded(const List* tviews) {
   const SqlContext context = EnterSql(ExtensionOwner());
   const ListCell* cell;
@@ -186,6 +199,7 @@ void WatchAfter(Node* statement, const Watched& watched) {
     return;
   }
   foreach (cell, watched.parents) {
+    AfterNewPartition(lfirst_oid(cell), false);
     if (catalog::IsCaptured(lfirst_oid(cell))) {
       catalog::EnsureCaptureTriggers(lfirst_oid(cell));
       catalog::InvalidateRelations(list_make1_oid(lfirst_oid(cell)));
@@ -208,8 +222,12 @@ void WatchAfter(Node* statement, const Watched& watched) {
     RenameInTable(watched.relation, watched.old_column, watched.new_column);
   }
   const bool is_tview = catalog::IsTviewTable(watched.relation);
-  if (is_tview && !watched.renamed) {
-    CheckTviewTable(watched.relation);
+  const Oid tview = catalog::TviewOf(watched.relation);
+  if (OidIsValid(tview) && !watched.renamed) {
+    CheckTviewTable(tview);
+  }
+  if (watched.parts) {
+    AfterNewPartition(watched.relation, true);
   }
   if (watched.reshaped) {
     RegisterAgainAll(TviewsOver(RelationRelationId, watched.relation, false));
