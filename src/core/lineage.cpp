@@ -93,9 +93,9 @@ class Search {
     int32_t used = 0;
     for (size_t i = 0; i < nodes_.size(); ++i) {
       const Node& node = nodes_[i];
-      paths[i] = {PathKind::kNone, 0, 0, 0, kRoot};
+      paths[i] = {PathKind::kNone, 0, 0, 0, kRoot, kRoot};
       if (node.reached) {
-        paths[i] = {node.steps == 0 ? PathKind::kKey : PathKind::kMapped, node.capture_value, used, node.steps, node.root};
+        paths[i] = {node.steps == 0 ? PathKind::kKey : PathKind::kMapped, node.capture_value, used, node.steps, node.root, node.near};
         used = WriteSteps(node, steps, used);
       }
     }

@@ -51,6 +51,7 @@ struct OccurrencePath {
   int32_t first_step;     // into `steps`
   int32_t step_count;     // 0 for kKey
   int32_t root;           // the root it leads to; -1 for kNone
+  int32_t next;           // the occurrence its edge leads to, skipped or not; -1 for a root and for kNone
 };
 
 struct LineageResult {

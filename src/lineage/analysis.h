@@ -36,11 +36,14 @@ struct Level {
   int from, to;        // its occurrences, those of nested FROM levels included
   bool nullable;       // may be null-extended by an outer join above
   bool inert;          // inside a recursive CTE: gives no edges
+  SubLink* sublink;  // the expression that it is the sub-select of, or null
+  bool crossed;        // left through another column than those of its windows' partition: see crossing.cpp
 };
 
 // A relation as it occurs in the expanded query, or (relation == InvalidOid) a merged column, see merged.cpp.
 struct Occurrence {
   Oid relation;
+  const Level* level;  // whose FROM it stands in; of a merged column the level that merges
   bool only;      // ONLY: without partitions and children
   bool nullable;  // may be null-extended by an outer join
   bool all_used;
@@ -49,7 +52,6 @@ struct Occurrence {
   const char* note;  // why an edge could not be had, for the error
   int note_rank;
   // A merged column:
-  const Level* merged_level;
   List* merged_arms;  // the Vars it stands for
   Oid merged_type;
 };
@@ -96,9 +98,11 @@ struct Equality {
 };
 
 struct Analysis {
+  bool may_cross;  // paths may leave levels through other columns than the partition's
   List* levels;  // of Level*, in order of creation; grows while it is walked
   Occurrence* occurrences;
   int occurrence_count, occurrence_room;
+  int solved_count;  // of them when paths were found: resolving may add merged columns later
   core::LineageEdge* edges;
   EdgeInfo* edge_infos;
   int edge_count, edge_room;
@@ -125,6 +129,7 @@ struct Key {
   const char* names;
   bool nullable;  // some column is
   Oid view, table;
+  const Level* within;  // paths stay below it; null: anywhere
 };
 
 // What a path leads to: key columns, in this order; fewer than the key has when the rows that have these are to be looked for.
@@ -145,7 +150,7 @@ inline constexpr int kMaxOccurrences = 1000;
 
 // Expands `query` and everything in its FROM into levels and occurrences.  Ereports: refused relations.
 Level* ExpandLevel(Analysis* analysis, Query* query, Level* scope, Level* from_parent, CommonTableExpr* cte, bool nullable, bool inert);
-int AddOccurrence(Analysis* analysis, Oid relation);
+int AddOccurrence(Analysis* analysis, Oid relation, const Level* level);
 // A view's query, copied, its SQL functions written out.  Holds AccessShareLock on the view.  Appends to `bodies` as InlineFunctions.
 Query* ViewQuery(Oid view, List** bodies);
 
@@ -273,6 +278,40 @@ Solution Solve(Analysis* analysis, const Key* key);
 // Whether one of `targets` is more than a constant.
 bool HasColumns(const Analysis* analysis, const Target* targets);
 
+// ---- derive.cpp
+
+// The path of one occurrence to the key, or false when there is none.
+bool WordPath(const Analysis* analysis, int number, Solution* solution, const Key* key, Path* path);
+
+
+// ---- crossing.cpp
+
+// A level whose rows depend on each other within a partition (windows, DISTINCT ON), and which is left through another column.  A
+// change below it concerns all rows of the partitions that it leaves or enters, besides its own.
+struct Crossing {
+  Level* level;
+  const Node* partition;  // the partition's column, an expression of the level
+  bool may_be_null, has_optional;  // it may be NULL; may be NULL for want of a partner in an outer join
+  Key key;                         // it as what paths lead to
+  Solution solution;               // these paths
+  List* ways;                      // of Way*: from its rows to the key; NIL: there are none
+};
+
+// Whether the partition of the level's rows has a column in common for all that makes them depend on each other.
+bool HasPartition(const Query* query);
+// The crossings among the levels, outer ones first, with the paths to their partitions.
+List* FindCrossings(Analysis* analysis);
+bool IsBelow(const Level* level, const Level* above);
+// Whether a change of `occurrence` may change more rows of `crossing` than its own; `*used` (null: any) gets the columns that may.
+bool Concerns(const Analysis* analysis, const Crossing* crossing, int occurrence, Bitmapset** used, bool* any);
+
+// ---- crossing_paths.cpp
+
+// Fills `ways` of all crossings, from the paths to the key.
+void FindWays(Analysis* analysis, List* crossings, Solution* to_key, const Key* key);
+// Appends to `paths` (of Path*) those of `occurrence` through the crossings above it.  False when one cannot be had.
+bool WordCrossingPaths(Analysis* analysis, const List* crossings, int occurrence, List** paths);
+
 // ---- never_null.cpp
 
 // Whether output column `number` of the view is never NULL, as far as can be told.
@@ -284,6 +323,7 @@ bool IsKeyNeverNull(Level* top, AttrNumber number);
 const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, const Key* key, const Root* root);
 // The operator as SQL says it whatever the search path: OPERATOR(schema.name).
 const char* OperatorName(Oid op);
+const char* CollationName(Oid collation);
 
 // ---- narrow.cpp
 

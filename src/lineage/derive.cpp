@@ -56,6 +56,8 @@ bool IsSamePath(const Path* a, const Path* b) {
   return true;
 }
 
+constexpr int kPathRoom = 16;
+
 // null stands for all columns, and swallows.
 Bitmapset* Union(Bitmapset* a, Bitmapset* b) { return a == nullptr || b == nullptr ? nullptr : bms_union(a, b); }
 
@@ -66,6 +68,10 @@ void AddPath(Lineage* lineage, const Path* path) {
       lineage->paths[i].nulls = lineage->paths[i].nulls || path->nulls;
       return;
     }
+  }
+  if (lineage->path_count % kPathRoom == 0) {
+    const Size size = (lineage->path_count + kPathRoom) * sizeof(Path);
+    lineage->paths = static_cast<Path*>(lineage->paths == nullptr ? palloc(size) : repalloc(lineage->paths, size));
   }
   lineage->paths[lineage->path_count++] = *path;
 }
@@ -82,7 +88,7 @@ void AddRelation(Lineage* lineage, Oid relation, bool is_tview, Bitmapset* used)
 
 [[noreturn]] void RefuseOccurrence(const Analysis* analysis, const core::LineageResult* found, const Key* key) {
   const Occurrence* worst = nullptr;
-  for (int i = 0; i < analysis->occurrence_count; ++i) {
+  for (int i = 0; i < analysis->solved_count; ++i) {
     const Occurrence* occurrence = &analysis->occurrences[i];
     if (OidIsValid(occurrence->relation) && found->paths[i].kind == core::PathKind::kNone && (worst == nullptr || occurrence->note_rank > worst->note_rank)) {
       worst = occurrence;
@@ -142,7 +148,8 @@ bool MatchesNulls(const Analysis* analysis, int occurrence, const core::LineageS
   return step_count > 0 && analysis->edges[steps[0].edge_tag].far == occurrence && analysis->edge_infos[steps[0].edge_tag].null_safe;
 }
 
-// The path of one occurrence, or false when there is none.
+}  // namespace
+
 bool WordPath(const Analysis* analysis, int number, Solution* solution, const Key* key, Path* path) {
   const Occurrence* occurrence = &analysis->occurrences[number];
   core::OccurrencePath* found = &solution->found.paths[number];
@@ -169,6 +176,8 @@ bool WordPath(const Analysis* analysis, int number, Solution* solution, const Ke
   }
   return true;
 }
+
+namespace {
 
 Analysis NewAnalysis() {
   Analysis analysis = {};
@@ -218,6 +227,67 @@ bool CollectRelations(Node* node, Reads* reads) {
   return WalkChildren(node, CollectRelations, reads);
 }
 
+// One attempt at the lineage of a view.
+struct Derived {
+  Analysis analysis;
+  Level* top;
+  Key key;
+  Solution solution;
+  Lineage lineage;
+  int pathless;  // occurrences that need a full refresh
+};
+
+void WordOccurrence(Derived* derived, const List* crossings, int number) {
+  const Occurrence* occurrence = &derived->analysis.occurrences[number];
+  Path path = {};
+  path.relation = occurrence->relation;
+  List* more = NIL;
+  if (!WordPath(&derived->analysis, number, &derived->solution, &derived->key, &path) || !WordCrossingPaths(&derived->analysis, crossings, number, &more)) {
+    occurrence = &derived->analysis.occurrences[number];  // resolving may have moved it
+    derived->solution.found.paths[number].kind = core::PathKind::kNone;
+    path = {};
+    path.relation = occurrence->relation;
+    path.kind = catalog::MappingKind::kFull;
+    path.used = LiveUsed(occurrence);
+    path.reason = occurrence->note != nullptr ? occurrence->note : kDefaultNote;
+    ++derived->pathless;
+    more = NIL;
+  }
+  AddPath(&derived->lineage, &path);
+  ListCell* cell;
+  foreach (cell, more) {
+    AddPath(&derived->lineage, static_cast<const Path*>(lfirst(cell)));
+  }
+  AddRelation(&derived->lineage, path.relation, list_member_oid(derived->analysis.tviews, path.relation), path.used);
+}
+
+// `crossing`: paths may pass crossings.
+Derived Derive(const Request& request, bool crossing) {
+  Derived derived = {};
+  derived.analysis = NewAnalysis();
+  Analysis* analysis = &derived.analysis;
+  analysis->may_cross = crossing;
+  analysis->reader = OidIsValid(request.table) ? RelationOwner(request.table) : GetUserId();
+  analysis->clock_allowed = request.clock_allowed;
+  derived.top = ExpandLevel(analysis, ViewQuery(request.view, &analysis->bodies), nullptr, nullptr, nullptr, false, false);
+  for (int i = 0; i < list_length(analysis->levels); ++i) {
+    WalkLevel(analysis, static_cast<Level*>(list_nth(analysis->levels, i)));
+  }
+  derived.key = FindKey(analysis, derived.top, &request);
+  List* crossings = FindCrossings(analysis);
+  derived.solution = Solve(analysis, &derived.key);
+  FindWays(analysis, crossings, &derived.solution, &derived.key);
+  derived.lineage.relations = static_cast<Relation*>(palloc0(Max(analysis->solved_count, 1) * sizeof(Relation)));
+  for (int i = 0; i < analysis->solved_count; ++i) {
+    if (OidIsValid(analysis->occurrences[i].relation)) {
+      WordOccurrence(&derived, crossings, i);
+    }
+  }
+  derived.lineage.bodies = analysis->bodies;
+  derived.lineage.reads_clock = analysis->reads_clock;
+  return derived;
+}
+
 }  // namespace
 
 Lineage DeriveLineage(const Request& request) {
@@ -225,44 +295,22 @@ Lineage DeriveLineage(const Request& request) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot be defined by temporary view %s", QualifiedName(request.view)),
                     errhint("Use an ordinary view over ordinary tables.")));
   }
-  Analysis analysis = NewAnalysis();
-  analysis.reader = OidIsValid(request.table) ? RelationOwner(request.table) : GetUserId();
-  analysis.clock_allowed = request.clock_allowed;
-  Level* top = ExpandLevel(&analysis, ViewQuery(request.view, &analysis.bodies), nullptr, nullptr, nullptr, false, false);
-  for (int i = 0; i < list_length(analysis.levels); ++i) {
-    WalkLevel(&analysis, static_cast<Level*>(list_nth(analysis.levels, i)));
+  Derived derived = Derive(request, false);
+  if (derived.pathless > 0) {
+    const Derived crossing = Derive(request, true);
+    if (crossing.pathless < derived.pathless) {
+      derived = crossing;
+    }
   }
-  const Key key = FindKey(&analysis, top, &request);
   if (!request.unkeyed_full) {
-    CheckKey(&analysis, top, &key);
+    CheckKey(&derived.analysis, derived.top, &derived.key);
   }
-  WarnOfNullKey(&key);
-  Solution solution = Solve(&analysis, &key);
-  Lineage lineage = {};
-  lineage.relations = static_cast<Relation*>(palloc0(Max(analysis.occurrence_count, 1) * sizeof(Relation)));
-  lineage.paths = static_cast<Path*>(palloc0(Max(analysis.occurrence_count, 1) * sizeof(Path)));
-  for (int i = 0; i < analysis.occurrence_count; ++i) {
-    const Occurrence* occurrence = &analysis.occurrences[i];
-    if (!OidIsValid(occurrence->relation)) {
-      continue;
-    }
-    Path path = {};
-    path.relation = occurrence->relation;
-    if (!WordPath(&analysis, i, &solution, &key, &path)) {
-      if (!request.unkeyed_full) {
-        RefuseOccurrence(&analysis, &solution.found, &key);
-      }
-      path.kind = catalog::MappingKind::kFull;
-      path.used = LiveUsed(occurrence);
-      path.reason = occurrence->note != nullptr ? occurrence->note : kDefaultNote;
-    }
-    AddPath(&lineage, &path);
-    AddRelation(&lineage, occurrence->relation, list_member_oid(analysis.tviews, occurrence->relation), path.used);
+  WarnOfNullKey(&derived.key);
+  if (derived.pathless > 0 && !request.unkeyed_full) {
+    RefuseOccurrence(&derived.analysis, &derived.solution.found, &derived.key);
   }
-  lineage.bodies = analysis.bodies;
-  lineage.narrowed = NarrowedQuery(top->query, request);
-  lineage.reads_clock = analysis.reads_clock;
-  return lineage;
+  derived.lineage.narrowed = NarrowedQuery(derived.top->query, request);
+  return derived.lineage;
 }
 
 List* RelationsRead(Oid view) {

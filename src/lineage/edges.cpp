@@ -232,6 +232,7 @@ void EmitAny(Analysis* analysis, Level* level, Level* child, Node* test, bool nu
 void ExpandSublink(Walk* walk, SubLink* sublink) {
   Level* level = walk->level;
   Level* child = ExpandLevel(walk->analysis, castNode(Query, sublink->subselect), level, nullptr, nullptr, false, level->inert);
+  child->sublink = sublink;
   if (level->inert) {
     NoteRange(walk->analysis, child->from, child->to, "it is read inside a recursive CTE", 9);
   } else if (sublink->subLinkType == ANY_SUBLINK && sublink->testexpr != nullptr) {

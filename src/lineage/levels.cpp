@@ -47,7 +47,7 @@ void ExpandEntry(Analysis* analysis, Level* level, int index, bool nullable) {
       }
       CheckRelation(analysis, level->query, entry);
       item->kind = ItemKind::kRelation;
-      item->occurrence = AddOccurrence(analysis, entry->relid);
+      item->occurrence = AddOccurrence(analysis, entry->relid, level);
       analysis->occurrences[item->occurrence].only = !entry->inh;
       analysis->occurrences[item->occurrence].nullable = nullable;
       return;
@@ -146,7 +146,7 @@ Query* ViewQuery(Oid view, List** bodies) {
   return query;
 }
 
-int AddOccurrence(Analysis* analysis, Oid relation) {
+int AddOccurrence(Analysis* analysis, Oid relation, const Level* level) {
   if (analysis->occurrence_count >= kMaxOccurrences || list_length(analysis->levels) > 4 * kMaxOccurrences) {
     ereport(ERROR, (errcode(ERRCODE_STATEMENT_TOO_COMPLEX), errmsg("the query of a TVIEW reads more than %d relations", kMaxOccurrences),
                     errhint("Make intermediate results TVIEWs of their own.")));
@@ -159,6 +159,7 @@ int AddOccurrence(Analysis* analysis, Oid relation) {
   Occurrence* occurrence = &analysis->occurrences[number];
   memset(occurrence, 0, sizeof(*occurrence));
   occurrence->relation = relation;
+  occurrence->level = level;
   occurrence->position = number;
   return number;
 }

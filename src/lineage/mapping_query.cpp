@@ -9,17 +9,6 @@ bool IsInteger(Oid type) { return type == INT2OID || type == INT4OID || type == 
 
 int IntegerWidth(Oid type) { return type == INT2OID ? 2 : type == INT4OID ? 4 : 8; }
 
-const char* CollationName(Oid collation) {
-  HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
-  if (!HeapTupleIsValid(tuple)) {
-    elog(ERROR, "cache lookup failed for collation %u", collation);
-  }
-  const Form_pg_collation form = reinterpret_cast<Form_pg_collation>(GETSTRUCT(tuple));
-  const char* name = quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname));
-  ReleaseSysCache(tuple);
-  return name;
-}
-
 const char* Table(const Occurrence* occurrence, int alias) {
   return psprintf("%s%s h%d", occurrence->only ? "ONLY " : "", QualifiedName(occurrence->relation), alias);
 }
@@ -258,6 +247,17 @@ const char* OperatorName(Oid op) {
   }
   const Form_pg_operator form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
   const char* name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname));
+  ReleaseSysCache(tuple);
+  return name;
+}
+
+const char* CollationName(Oid collation) {
+  HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+  if (!HeapTupleIsValid(tuple)) {
+    elog(ERROR, "cache lookup failed for collation %u", collation);
+  }
+  const Form_pg_collation form = reinterpret_cast<Form_pg_collation>(GETSTRUCT(tuple));
+  const char* name = quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname));
   ReleaseSysCache(tuple);
   return name;
 }

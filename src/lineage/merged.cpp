@@ -135,14 +135,13 @@ Target* Merge(Analysis* analysis, const Level* level, List* arms, Oid type, Oid 
   }
   int number = 0;
   while (number < analysis->occurrence_count &&
-         (analysis->occurrences[number].merged_level != level || !equal(analysis->occurrences[number].merged_arms, arms))) {
+         (OidIsValid(analysis->occurrences[number].relation) || analysis->occurrences[number].level != level || !equal(analysis->occurrences[number].merged_arms, arms))) {
     ++number;
   }
   const bool is_new = number == analysis->occurrence_count;
   if (is_new) {
-    AddOccurrence(analysis, InvalidOid);
+    AddOccurrence(analysis, InvalidOid, level);
     Occurrence* occurrence = &analysis->occurrences[number];
-    occurrence->merged_level = level;
     occurrence->merged_arms = arms;
     occurrence->merged_type = getBaseType(type);
     occurrence->nullable = true;

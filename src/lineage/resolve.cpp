@@ -24,15 +24,8 @@ bool IsLooselyGrouped(const Node* expr) {
   return OidIsValid(collation) && !get_collation_isdeterministic(collation);
 }
 
-// Why a condition on output column `entry` could not be pushed into `query`; null when it could (as allpaths.c:
-// subquery_is_pushdown_safe and check_output_expressions judge it; GROUPING SETS besides).
-const char* WhyNoExit(const Query* query, const TargetEntry* entry) {
-  if (IsLimited(query->limitCount) || IsLimited(query->limitOffset)) {
-    return "LIMIT or OFFSET chooses among its rows";
-  }
-  if (query->groupingSets != NIL) {
-    return "GROUPING SETS, ROLLUP or CUBE combine its rows across groups";
-  }
+// Why rows of `query` with one value of output column `entry` depend on its other rows; null when they do not.
+const char* WhyDependent(const Query* query, const TargetEntry* entry) {
   if (query->hasDistinctOn && !IsIn(entry, query->distinctClause)) {
     return "DISTINCT ON chooses among its rows by other columns";
   }
@@ -43,6 +36,22 @@ const char* WhyNoExit(const Query* query, const TargetEntry* entry) {
         return "a window function looks across its rows by other columns";
       }
     }
+  }
+  return nullptr;
+}
+
+// Why a condition on output column `entry` could not be pushed into `query`; null when it could (as allpaths.c:
+// subquery_is_pushdown_safe and check_output_expressions judge it; GROUPING SETS besides).  `crossing`: or when barriers help.
+const char* WhyNoExit(const Query* query, const TargetEntry* entry, bool crossing) {
+  if (IsLimited(query->limitCount) || IsLimited(query->limitOffset)) {
+    return "LIMIT or OFFSET chooses among its rows";
+  }
+  if (query->groupingSets != NIL) {
+    return "GROUPING SETS, ROLLUP or CUBE combine its rows across groups";
+  }
+  const char* dependent = WhyDependent(query, entry);
+  if (dependent != nullptr && !(crossing && HasPartition(query))) {
+    return dependent;
   }
   const Node* expr = reinterpret_cast<const Node*>(entry->expr);
   if ((query->groupClause != NIL || query->distinctClause != NIL || query->hasWindowFuncs) &&
@@ -246,7 +255,7 @@ Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resol
     return nullptr;
   }
   if (mode == Resolve::kExit) {
-    const char* why = level->inert ? "it is read by a recursive CTE" : WhyNoExit(level->query, entry);
+    const char* why = level->inert ? "it is read by a recursive CTE" : WhyNoExit(level->query, entry, analysis->may_cross);
     if (why != nullptr) {
       NoteRange(analysis, level->from, level->to, why, 5);
       return nullptr;
@@ -261,22 +270,25 @@ Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resol
   }
   const Node* expr = StripRelabel(reinterpret_cast<const Node*>(entry->expr));
   Target* targets = ResolveExpression(analysis, level, nullptr, expr, mode);
-  if (mode == Resolve::kEnter || IsA(expr, Var)) {
-    return mode == Resolve::kEnter ? targets : Group(analysis, level->query, entry, targets);
+  if (mode == Resolve::kEnter) {
+    return targets;
   }
   if (targets == nullptr) {
     targets = ResolveConstant(analysis, level, expr);
   }
-  if (targets == nullptr) {
+  if (targets == nullptr && !IsA(expr, Var)) {
     NoteRange(analysis, level->from, level->to,
               psprintf("column \"%s\" is not an expression of one table's columns", entry->resname != nullptr ? entry->resname : "?"), 2);
-    return nullptr;
   }
-  if (!GroupsKeepBytes(analysis, level->query, entry)) {
+  if (targets != nullptr && !IsA(expr, Var) && !GroupsKeepBytes(analysis, level->query, entry)) {
     NoteRange(analysis, level->from, level->to, "its rows are grouped by a column whose equal values may differ", 5);
-    return nullptr;
+    targets = nullptr;
   }
-  return Group(analysis, level->query, entry, targets);
+  if (targets != nullptr) {
+    targets = Group(analysis, level->query, entry, targets);
+    level->crossed = level->crossed || WhyDependent(level->query, entry) != nullptr;
+  }
+  return targets;
 }
 
 }  // namespace tviews::lineage

@@ -9,10 +9,25 @@ namespace {
   ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"), errdetail("Failed while finding the paths of a TVIEW.")));
 }
 
+// The edges among the occurrences below `level`.
+core::LineageEdge* EdgesBelow(const Analysis* analysis, const Level* level, int* count) {
+  core::LineageEdge* edges = static_cast<core::LineageEdge*>(palloc(Max(analysis->edge_count, 1) * sizeof(core::LineageEdge)));
+  *count = 0;
+  for (int i = 0; i < analysis->edge_count; ++i) {
+    const core::LineageEdge* edge = &analysis->edges[i];
+    if (IsBelow(analysis->occurrences[edge->far].level, level) && IsBelow(analysis->occurrences[edge->near].level, level)) {
+      edges[(*count)++] = *edge;
+    }
+  }
+  return edges;
+}
+
 // The core's answer, in the current memory context.
-core::LineageResult Search(const Analysis* analysis, const core::LineageRoot* roots, int root_count) {
+core::LineageResult Search(const Analysis* analysis, const Level* within, const core::LineageRoot* roots, int root_count) {
+  int edge_count = analysis->edge_count;
+  const core::LineageEdge* edges = within == nullptr ? analysis->edges : EdgesBelow(analysis, within, &edge_count);
   core::LineageResult found = {};
-  if (core::FindPaths(analysis->occurrence_count, analysis->edges, analysis->edge_count, roots, root_count, &found) != core::Outcome::kOk) {
+  if (core::FindPaths(analysis->occurrence_count, edges, edge_count, roots, root_count, &found) != core::Outcome::kOk) {
     RaiseOutOfMemory();
   }
   core::LineageResult copy = {};
@@ -50,14 +65,14 @@ int SourceCount(const Target* sources) {
 }
 
 // Per occurrence the value that is the key column in every view row that a row of it contributes to, or -1.
-int32* ValuesOfColumn(Analysis* analysis, const KeyColumn* column) {
+int32* ValuesOfColumn(Analysis* analysis, const Level* within, const KeyColumn* column) {
   int32* values = static_cast<int32*>(palloc(Max(analysis->occurrence_count, 1) * sizeof(int32)));
   core::LineageRoot* roots = static_cast<core::LineageRoot*>(palloc0(Max(SourceCount(column->sources), 1) * sizeof(core::LineageRoot)));
   int root_count = 0;
   for (const Target* source = column->sources; source != nullptr; source = source->next) {
     roots[root_count++] = SourceRoot(analysis, column, source);
   }
-  const core::LineageResult found = Search(analysis, roots, root_count);
+  const core::LineageResult found = Search(analysis, within, roots, root_count);
   for (int i = 0; i < analysis->occurrence_count; ++i) {
     values[i] = found.paths[i].kind == core::PathKind::kKey ? found.paths[i].capture_value : -1;
   }
@@ -112,7 +127,7 @@ bool AddPartialRoots(Analysis* analysis, Solution* solution, core::LineageRoot* 
 Solution SolveTuple(Analysis* analysis, const Key* key) {
   int32** values = static_cast<int32**>(palloc(key->count * sizeof(int32*)));
   for (int i = 0; i < key->count; ++i) {
-    values[i] = ValuesOfColumn(analysis, &key->columns[i]);
+    values[i] = ValuesOfColumn(analysis, key->within, &key->columns[i]);
   }
   Solution solution = {};
   solution.roots = static_cast<Root*>(palloc0(Max(analysis->occurrence_count, 1) * sizeof(Root)));
@@ -122,10 +137,10 @@ Solution SolveTuple(Analysis* analysis, const Key* key) {
       AddRoot(analysis, &solution, roots, key, values, i);
     }
   }
-  solution.found = Search(analysis, roots, solution.root_count);
+  solution.found = Search(analysis, key->within, roots, solution.root_count);
   // What leads to no whole key may lead to a part of it; the rows that have this part are looked for then.
   while (AddPartialRoots(analysis, &solution, roots, key, values)) {
-    solution.found = Search(analysis, roots, solution.root_count);
+    solution.found = Search(analysis, key->within, roots, solution.root_count);
   }
   return solution;
 }
@@ -146,7 +161,7 @@ Solution SolveColumn(Analysis* analysis, const Key* key) {
     solution.roots[solution.root_count] = {1, static_cast<int*>(palloc0(sizeof(int)))};
     roots[solution.root_count++] = root;
   }
-  solution.found = Search(analysis, roots, solution.root_count);
+  solution.found = Search(analysis, key->within, roots, solution.root_count);
   return solution;
 }
 
