@@ -1,10 +1,10 @@
 # The extension, by PGXS: make, make install, make clean.  Everything else (make check, make demo ...) is a script and needs no pg_config,
 # so that it works on a fresh machine.  The pure core alone is built by CMakeLists.txt.
-TASKS := bootstrap check demo bench floors format
+TASKS := bootstrap check demo bench fuzz floors format
 ifneq (,$(filter $(TASKS),$(MAKECMDGOALS)))
 
 .PHONY: $(TASKS)
-export PG_CONFIG MAJOR ONLY TESTS ACCEPT SERVER_LINES KEEP CI
+export PG_CONFIG MAJOR ONLY TESTS ACCEPT SERVER_LINES KEEP CI MINUTES SEED FEATURE
 
 check:
 	@scripts/check
@@ -12,6 +12,8 @@ demo:
 	@demo/run
 bench:
 	@bench/run
+fuzz:
+	@scripts/fuzz
 bootstrap:
 	@scripts/bootstrap
 floors:

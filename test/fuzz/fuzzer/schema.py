@@ -10,6 +10,7 @@ class Column:
     has_default: bool
     generated: bool     # GENERATED ALWAYS AS IDENTITY or AS (...) STORED: never given a value
     pool: list = field(default_factory=list)   # values seen in the seeded table
+    make: object = None # function of rng that makes a value as SQL text
 
 
 @dataclass

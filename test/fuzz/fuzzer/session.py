@@ -28,6 +28,10 @@ class Log:
 class Unexpected(Exception):
     """An error that no writer may meet."""
 
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
+
 
 class Session:
     def __init__(self, name, dsn, rng, generator, log, prepare):
@@ -57,7 +61,7 @@ class Session:
             self.log.add(self.name, text, f"{code} {str(error).splitlines()[0]}")
             self.failed += 1
             if not quiet and not code.startswith(EXPECTED):
-                raise Unexpected(f"{code} {error} in: {text}") from error
+                raise Unexpected(code, f"{code} {error} in: {text}") from error
             return False
 
     def transaction(self):

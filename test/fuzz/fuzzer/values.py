@@ -28,6 +28,10 @@ def fresh(rng, column_type, unique):
         return "ARRAY[" + ", ".join(inner) + "]::" + t
     if t in ("integer", "bigint", "smallint"):
         return str(rng.randint(10000, 30000) if unique else rng.randint(-2, 12))
+    if t == "main.mood":
+        return f"'m{rng.randint(0, 23)}'"
+    if t == "main.positive":
+        return str(rng.randint(1, 40))
     if t == "numeric":
         return rng.choice(["1.0", "1.00", "1", "0", "99.95", str(rng.randint(0, 500)), f"{rng.random() * 100:.2f}"])
     if t in ("double precision", "real"):
@@ -57,6 +61,8 @@ def value(rng, table, column, tables):
     """A value for one column: a foreign key that exists (mostly), a value already seen, a new one, or NULL."""
     if column.nullable and rng.random() < 0.15:
         return "NULL"
+    if column.make and rng.random() < 0.6:
+        return column.make(rng)
     if column.name in table.foreign_keys and rng.random() < 0.97:
         target_name, target_column = table.foreign_keys[column.name]
         target = tables.get(target_name)
