@@ -217,6 +217,9 @@ void RefreshOne(Batch* batch, int t) {
   INSTR_TIME_SET_CURRENT(duration);
   INSTR_TIME_SUBTRACT(duration, start);
   entry->duration_ms = INSTR_TIME_GET_MILLISEC(duration);
+  if (batch->whole[t]) {
+    refresh::NoteWholeTime(tview->table, entry->duration_ms);
+  }
   entry->keys = isolated.result.keys;
   entry->inserted = isolated.result.inserted;
   entry->updated = isolated.result.updated;

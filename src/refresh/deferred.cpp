@@ -28,6 +28,7 @@ enum Column : AttrNumber {
 
 constexpr int64 kFailedBaseMs = 1000, kFailedLimitMs = 600000;
 constexpr int64 kHastenMs = 1000, kHastenLimitMs = 30000;
+constexpr double kRestFactor = 20;
 constexpr int64 kLockedBaseMs = 50, kLockedLimitMs = 5000;
 
 Relation OpenDeferred(LOCKMODE mode) { return table_open(pg::TableOid(pg::Table::kDeferred), mode); }
@@ -42,7 +43,20 @@ Oid IndexOid(const char* name) {
 
 bool SameReason(const char* a, const char* b) { return strcmp(a, b) == 0; }
 
-TimestampTz NextAttempt(const catalog::Tview* tview, const char* reason, int attempts, TimestampTz now) {
+// How long the last comparison of a whole TVIEW took in this process.
+struct WholeTime {
+  Oid tview;  // the hash key
+  double ms;
+};
+HTAB* whole_times;
+
+// A TVIEW that fails again and again is not compared for more than a small part of the time.
+int64 RestMs(Oid tview) {
+  const WholeTime* time = whole_times == nullptr ? nullptr : static_cast<WholeTime*>(hash_search(whole_times, &tview, HASH_FIND, nullptr));
+  return time == nullptr ? 0 : Min(static_cast<int64>(time->ms * kRestFactor), kFailedLimitMs);
+}
+
+TimestampTz NextAttempt(const catalog::Tview* tview, bool whole, const char* reason, int attempts, TimestampTz now) {
   const uint64 seed = static_cast<uint64>(now) ^ (static_cast<uint64>(tview->table) << 32);
   int64 ms = 0;
   if (SameReason(reason, "paused")) {
@@ -50,14 +64,14 @@ TimestampTz NextAttempt(const catalog::Tview* tview, const char* reason, int att
   } else if (SameReason(reason, "locked")) {
     ms = core::BackoffMilliseconds(attempts, kLockedBaseMs, kLockedLimitMs, seed);
   } else if (SameReason(reason, "failed")) {
-    ms = core::BackoffMilliseconds(attempts, kFailedBaseMs, kFailedLimitMs, seed);
+    ms = Max(core::BackoffMilliseconds(attempts, kFailedBaseMs, kFailedLimitMs, seed), whole ? RestMs(tview->table) : 0);
   }
   return TimestampTzPlusMilliseconds(now, ms);
 }
 
 // When a whole TVIEW that failed `attempts` times is tried after a change.
-TimestampTz Sooner(int attempts, TimestampTz now) {
-  return TimestampTzPlusMilliseconds(now, Min(static_cast<int64>(attempts) * kHastenMs, kHastenLimitMs));
+TimestampTz Sooner(const catalog::Tview* tview, int attempts, TimestampTz now) {
+  return TimestampTzPlusMilliseconds(now, Max(Min(static_cast<int64>(attempts) * kHastenMs, kHastenLimitMs), RestMs(tview->table)));
 }
 
 Datum KeyDatum(core::ByteSpan key) {
@@ -158,13 +172,13 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
     const TimestampTz planned = DatumGetTimestampTz(Attribute(existing, relation, kNextAttempt, &is_null));
     if (same && key.size == 0 && SameReason(reason, "failed") && planned > now) {
       --attempts;
-      next = Min(planned, Sooner(attempts, now));
+      next = Min(planned, Sooner(tview, attempts, now));
     }
   }
   values[kReason - 1] = CStringGetTextDatum(reason);
   values[kSince - 1] = TimestampTzGetDatum(now);
   values[kAttempts - 1] = Int32GetDatum(attempts);
-  values[kNextAttempt - 1] = TimestampTzGetDatum(next != 0 ? next : NextAttempt(tview, reason, attempts, now));
+  values[kNextAttempt - 1] = TimestampTzGetDatum(next != 0 ? next : NextAttempt(tview, key.size == 0, reason, attempts, now));
   nulls[kSqlstate - 1] = sqlstate == nullptr;
   values[kSqlstate - 1] = sqlstate != nullptr ? CStringGetTextDatum(sqlstate) : 0;
   nulls[kMessage - 1] = message == nullptr;
@@ -186,6 +200,17 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
   CommandCounterIncrement();
 }
 
+void NoteWholeTime(Oid tview, double ms) {
+  if (whole_times == nullptr) {
+    HASHCTL control = {};
+    control.keysize = sizeof(Oid);
+    control.entrysize = sizeof(WholeTime);
+    control.hcxt = CacheMemoryContext;
+    whole_times = hash_create("pg_tviews whole refreshes", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+  }
+  static_cast<WholeTime*>(hash_search(whole_times, &tview, HASH_ENTER, nullptr))->ms = ms;
+}
+
 void HastenWhole(const catalog::Tview* tview) {
   const core::ByteSpan whole = {nullptr, 0};
   Relation relation = OpenDeferred(RowExclusiveLock);
@@ -194,7 +219,7 @@ void HastenWhole(const catalog::Tview* tview) {
   const HeapTuple tuple = systable_getnext(scan);
   bool is_null;
   if (HeapTupleIsValid(tuple) && SameReason(TextDatumGetCString(Attribute(tuple, relation, kReason, &is_null)), "failed")) {
-    const TimestampTz soon = Sooner(DatumGetInt32(Attribute(tuple, relation, kAttempts, &is_null)), GetCurrentTimestamp());
+    const TimestampTz soon = Sooner(tview, DatumGetInt32(Attribute(tuple, relation, kAttempts, &is_null)), GetCurrentTimestamp());
     if (soon < DatumGetTimestampTz(Attribute(tuple, relation, kNextAttempt, &is_null))) {
       SetNextAttempt(relation, tuple, soon);
     }

@@ -12,6 +12,9 @@ namespace tviews::refresh {
 // Reasons: paused, coalesced, locked, backlog, failed, refreshing.
 void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message);
 
+// How long a comparison of the whole TVIEW took, whatever came of it: the next attempt after a failure waits a multiple of that.
+void NoteWholeTime(Oid tview, double ms);
+
 // Something that a TVIEW reads has changed while its whole-TVIEW row waits for another attempt: it may succeed now, so that comes
 // soon; the more attempts have failed, the later.
 void HastenWhole(const catalog::Tview* tview);
