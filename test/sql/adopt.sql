@@ -202,6 +202,37 @@ SELECT tgrelid::regclass, tgname, tgnargs FROM pg_trigger WHERE tgrelid = 'doc':
 DROP TABLE doc CASCADE;
 DROP VIEW feed;
 
+-- Partitioned tables.  The key is not that of the partitions: an index that begins with it will do, and is made if it is missing.
+CREATE TABLE tv_part (at date, pk_part int, title text, note text DEFAULT 'mine', PRIMARY KEY (at, pk_part)) PARTITION BY RANGE (at);
+CREATE TABLE tv_part_1 PARTITION OF tv_part FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+CREATE TABLE tv_part_2 (note text DEFAULT 'two', title text, at date NOT NULL, gone int, pk_part int NOT NULL);
+ALTER TABLE tv_part_2 DROP COLUMN gone;
+ALTER TABLE tv_part ATTACH PARTITION tv_part_2 FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+CREATE TABLE tb_day (pk_day int PRIMARY KEY, at date, title text);
+INSERT INTO tb_day VALUES (1, '2024-01-05', 'one'), (2, '2024-01-06', 'two'), (3, '2024-02-07', 'three');
+INSERT INTO tv_part (at, pk_part, title, note) VALUES ('2024-01-05', 1, 'one', 'right'), ('2024-02-01', 2, 'two', 'moves'), ('2024-02-09', 9, 'extra', 'goes');
+SELECT pg_tviews_adopt('tv_part', 'SELECT at, pk_day AS pk_part, title FROM tb_day', '{"indexes": false}');
+SELECT pg_tviews_adopt('tv_part', 'SELECT at, pk_day AS pk_part, title FROM tb_day');
+SELECT tableoid::regclass, * FROM tv_part ORDER BY pk_part;
+SELECT key_columns FROM pg_tview_meta WHERE entity = 'part';
+UPDATE tb_day SET at = at + 30 WHERE pk_day = 1;
+INSERT INTO tb_day VALUES (4, '2024-03-01', 'no place');
+SELECT pg_tviews_wait();
+SELECT tableoid::regclass, * FROM tv_part ORDER BY pk_part;
+SELECT key, sqlstate FROM pg_tview_parked_keys WHERE entity = 'part';
+CREATE TABLE tv_part_3 PARTITION OF tv_part DEFAULT;
+SELECT pg_tviews_wait();
+SELECT tableoid::regclass, * FROM tv_part WHERE pk_part = 4;
+SELECT pg_tviews_drop('part');
+SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgrelid::regclass::text LIKE 'tv\_part%';
+-- With the partition column in front the key itself is the primary key.
+SELECT pg_tviews_adopt('tv_part', 'SELECT at, pk_day AS pk_part, title FROM tb_day', '{"key": ["pk_part", "at"], "indexes": false}');
+UPDATE tb_day SET at = at - 30, title = 'back' WHERE pk_day = 1;
+SELECT pg_tviews_wait();
+SELECT tableoid::regclass, * FROM tv_part ORDER BY pk_part;
+SELECT * FROM tviews_oracle();
+DROP TABLE tv_part;
+
 -- In the background; options; audit.
 CREATE TABLE tv_later (pk_later int PRIMARY KEY, title text);
 INSERT INTO tv_later VALUES (77, 'extra');

@@ -15,6 +15,21 @@ SELECT * FROM indexes ORDER BY 1;
 SELECT tableoid::regclass, count(*) FROM tv_event GROUP BY 1;
 SELECT c.relname, tgname, tgenabled, tgnargs FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid WHERE relname LIKE 'tv\_event%' AND NOT tgisinternal ORDER BY 1, 2;
 SELECT entity, state, options FROM pg_tview_meta WHERE schema_name = 'pb';
+-- A partition of the user's beside the DEFAULT one; rows move as their columns change.
+BEGIN;
+ALTER TABLE tv_event DETACH PARTITION tv_event_default;
+CREATE TABLE tv_event_2024_03 PARTITION OF tv_event FOR VALUES FROM ('2024-03-01') TO ('2024-04-01');
+INSERT INTO tv_event SELECT * FROM tv_event_default WHERE at >= '2024-03-01' AND at < '2024-04-01';
+DELETE FROM tv_event_default WHERE at >= '2024-03-01' AND at < '2024-04-01';
+ALTER TABLE tv_event ATTACH PARTITION tv_event_default DEFAULT;
+COMMIT;
+UPDATE tb_event SET at = '2024-03-15' WHERE pk_event IN (1, 7);
+UPDATE tb_event SET title = upper(title), at = NULL WHERE pk_event = 4;
+INSERT INTO tb_event VALUES (8, '00000000-0000-0000-0000-000000000008', 2, '2024-03-02', 'new');
+DELETE FROM tb_event WHERE pk_event = 3;
+SELECT pg_tviews_wait();
+SELECT tableoid::regclass, pk_event, at, title FROM tv_event ORDER BY 2;
+SELECT * FROM tviews_oracle();
 DROP TABLE tv_event;
 SELECT count(*) FROM shape;
 -- By list, on a column of the key: unique.  By hash.

@@ -22,6 +22,8 @@ ALTER TABLE tv_pair DISABLE TRIGGER ALL;
 ALTER TABLE tv_pair ENABLE TRIGGER ALL;
 ALTER TABLE tv_a ADD COLUMN note text DEFAULT 'user''s';
 SELECT pg_tviews_create('f', $$SELECT 'a' AS kind, pk_a AS "P, k", v FROM tb_a UNION ALL SELECT 'm', pk_m, v FROM tb_m$$, '{"key": ["P, k", "kind"]}');
+SELECT pg_tviews_create('p', 'SELECT pk_a AS pk_p, v FROM tb_a', '{"partition_by": "RANGE (v)"}');
+CREATE TABLE tv_p_100 PARTITION OF tv_p FOR VALUES FROM (50) TO (150);
 CREATE TABLE "Own" (note text DEFAULT 'mine', v bigint, id int UNIQUE);
 INSERT INTO "Own" (id, v) VALUES (3, 3), (99, 99);
 SELECT pg_tviews_adopt('"Own"', 'SELECT pk_a AS id, v FROM tb_a');
@@ -58,6 +60,7 @@ for my $road (sort keys %roads) {
 	oracle($node, $road);
 	is($node->safe_psql($road, q{SELECT count(*) FROM "S 2"."tv_A b" WHERE mv = 3}), '1', 'a write after the restore reaches the upper TVIEW');
 	is($node->safe_psql($road, q{SELECT string_agg(kind, ',' ORDER BY kind) FROM tv_f WHERE "P, k" = 3}), 'a,m', 'a key of two columns');
+	is($node->safe_psql($road, q{SELECT tableoid::regclass FROM tv_p WHERE pk_p = 2}), 'tv_p_100', 'a row moves to another partition');
 	is($node->safe_psql($road, q{SELECT note, v FROM "Own" WHERE id = 2}), 'mine|100', 'the adopted table is refreshed');
 	$node->safe_psql($road, q{SELECT pg_tviews_drop('"Own"')});
 	is($node->safe_psql($road, q{SELECT count(*) FROM "Own"}), '11', 'and given back');
