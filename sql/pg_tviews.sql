@@ -141,6 +141,11 @@ COMMENT ON FUNCTION pg_tviews_adopt(regclass, text, jsonb) IS 'makes an existing
 CREATE FUNCTION pg_tviews_convert_existing_table(table_name text) RETURNS regclass LANGUAGE c STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_convert_existing_table(text) IS 'adopts the table tv_x with the existing view v_x';
 
+CREATE FUNCTION pg_tviews_create_or_replace(tview text, query text, options jsonb DEFAULT '{}') RETURNS regclass
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_create_or_replace(text, text, jsonb) IS
+  'creates a TVIEW, or gives an existing one another definition: its table stays, with what you made on it, and its rows are brought up to date by difference';
+
 CREATE FUNCTION pg_tviews_drop(tview text, if_exists boolean DEFAULT false, cascade boolean DEFAULT false) RETURNS void
   LANGUAGE c STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_drop(text, boolean, boolean) IS 'drops a TVIEW, and its view if pg_tviews made it; an adopted table stays, as an ordinary table';

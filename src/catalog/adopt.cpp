@@ -73,7 +73,20 @@ void CheckNotRead(const Building& building, const List* relations) {
   }
 }
 
-// Rows are found by it.  Without it nothing could be kept, so it is made unless the options say otherwise.
+// TVIEWs that read it took it for a base table.
+void TellReaders(Oid table) {
+  const SqlContext context = EnterSql(ExtensionOwner());
+  RunSql("UPDATE %s.pg_tview_relation SET is_tview = true WHERE relation = $1", {OidArgument(table)});
+  LeaveSql(context);
+  CommandCounterIncrement();
+  RecomputeLevels();
+  CommandCounterIncrement();
+}
+
+}  // namespace
+
+const char* EntityOf(const char* table) { return strncmp(table, "tv_", 3) == 0 && table[3] != '\0' ? table + 3 : table; }
+
 void EnsureKeyIndex(const Building& building) {
   AttrNumber* key = static_cast<AttrNumber*>(palloc(sizeof(AttrNumber) * building.key_count));
   for (int i = 0; i < building.key_count; ++i) {
@@ -93,20 +106,6 @@ void EnsureKeyIndex(const Building& building) {
   LeaveSql(context);
   ereport(NOTICE, (errmsg("made an index on the key of table \"%s\"", building.definition->name), errdetail("%s;", sql)));
 }
-
-// TVIEWs that read it took it for a base table.
-void TellReaders(Oid table) {
-  const SqlContext context = EnterSql(ExtensionOwner());
-  RunSql("UPDATE %s.pg_tview_relation SET is_tview = true WHERE relation = $1", {OidArgument(table)});
-  LeaveSql(context);
-  CommandCounterIncrement();
-  RecomputeLevels();
-  CommandCounterIncrement();
-}
-
-}  // namespace
-
-const char* EntityOf(const char* table) { return strncmp(table, "tv_", 3) == 0 && table[3] != '\0' ? table + 3 : table; }
 
 Oid AdoptTview(Oid table, const NewTview& definition) {
   CheckSession();

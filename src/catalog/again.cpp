@@ -1,10 +1,10 @@
 // RegisterAgain: a TVIEW's view, or something it reads, changed shape.
 #include "catalog/change.h"
-#include "catalog/columns.h"
 #include "catalog/graph_timer.h"
 #include "catalog/internal_sql.h"
 #include "catalog/register.h"
 #include "catalog/registration.h"
+#include "catalog/reshape.h"
 #include "catalog/rows.h"
 #include "catalog/triggers.h"
 #include "lineage/lineage.h"
@@ -13,26 +13,25 @@
 namespace tviews::catalog {
 namespace {
 
-struct Row {
-  Oid view;
-  int key_count;
-  char** key;
-  bool unkeyed_full, clock_allowed;
-  ArrayType* settings;
-  bool adopted;
-};
+Oid being_replaced;  // InvalidOid outside of pg_tviews_create_or_replace
 
-bool ReadRow(Oid table, Row* row) {
+}  // namespace
+
+bool ReadRegistered(Oid table, Registered* row) {
   RowScan scan = OpenRowsByKey(pg::Table::kTview, kTviewIndex, tview_column::kTview, ObjectIdGetDatum(table), true, nullptr);
   const bool found = NextRow(&scan);
   if (found) {
     row->view = OidColumn(scan, tview_column::kView);
+    row->owns_view = BoolColumn(scan, tview_column::kOwnsView);
     row->adopted = BoolColumn(scan, tview_column::kAdopted);
     row->key = ArrayTexts(ArrayColumn(scan, tview_column::kKeyColumns), &row->key_count);
+    row->columns = ArrayColumn(scan, tview_column::kColumns);
     row->settings = ArrayColumn(scan, tview_column::kSettings);
-    const Datum json = CopiedColumn(scan, tview_column::kOptions);
-    row->clock_allowed = IntervalOption(json, "refresh_every") > 0;
-    Jsonb* options = DatumGetJsonbP(json);
+    row->definition = TextColumn(scan, tview_column::kDefinition);
+    row->options = CopiedColumn(scan, tview_column::kOptions);
+    row->state = static_cast<State>(CharColumn(scan, tview_column::kState));
+    row->clock_allowed = IntervalOption(row->options, "refresh_every") > 0;
+    Jsonb* options = DatumGetJsonbP(row->options);
     JsonbValue buffer;
     const JsonbValue* value = getKeyJsonValueFromContainer(&options->root, "on_unkeyed", strlen("on_unkeyed"), &buffer);
     row->unkeyed_full = value != nullptr && value->type == jbvString && value->val.string.len == 4 && memcmp(value->val.string.val, "full", 4) == 0;
@@ -41,53 +40,27 @@ bool ReadRow(Oid table, Row* row) {
   return found;
 }
 
-// Adds to the table the columns that the view gained.  The table's owner does it: the view may be somebody else's.
-void AddColumns(Oid table, Oid view, bool adopted) {
-  StringInfoData sql;
-  initStringInfo(&sql);
-  Relation relation = relation_open(view, AccessShareLock);
-  const TupleDesc columns = RelationGetDescr(relation);
-  for (int i = 0; i < columns->natts; ++i) {
-    const Form_pg_attribute column = TupleDescAttr(columns, i);
-    const char* name = NameStr(column->attname);
-    const AttrNumber existing = get_attnum(table, name);
-    if (existing > 0) {
-      Oid type, collation;
-      int32 typmod;
-      get_atttypetypmodcoll(table, existing, &type, &typmod, &collation);
-      if (!TypeFits(column->atttypid, type, adopted)) {
-        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                        errmsg("column \"%s\" has type %s in table \"%s\" but type %s in its view", name, format_type_be(type), get_rel_name(table), format_type_be(column->atttypid)),
-                        errhint("Drop the TVIEW and create it again.")));
-      }
-      continue;
-    }
-    if (get_attnum(table, name) == InvalidAttrNumber) {
-      appendStringInfo(&sql, "%s ADD COLUMN %s", sql.len > 0 ? "," : "", ColumnDefinition(column));
-    }
+List* OwnedColumns(Oid table) {
+  Registered row;
+  List* names = NIL;
+  int count = 0;
+  char** columns = ReadRegistered(table, &row) ? ArrayTexts(row.columns, &count) : nullptr;
+  for (int i = 0; i < count; ++i) {
+    names = lappend(names, columns[i]);
   }
-  relation_close(relation, NoLock);
-  if (sql.len == 0) {
-    return;
-  }
-  const SqlContext context = EnterSql(OwnerOf(table));
-  RunUtility(psprintf("ALTER TABLE %s%s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table)), sql.data));
-  LeaveSql(context);
-  CommandCounterIncrement();
+  return names;
 }
 
-}  // namespace
+void SetBeingReplaced(Oid table) { being_replaced = table; }
+bool IsBeingReplaced(Oid table) { return being_replaced == table; }
 
 ArrayType* ViewColumns(Oid view) {
-  Relation relation = relation_open(view, AccessShareLock);
-  const TupleDesc columns = RelationGetDescr(relation);
-  const char** names = static_cast<const char**>(palloc(sizeof(char*) * (columns->natts + 1)));
-  for (int i = 0; i < columns->natts; ++i) {
-    names[i] = pstrdup(NameStr(TupleDescAttr(columns, i)->attname));
+  const Columns columns = ColumnsOf(view);
+  const char** names = static_cast<const char**>(palloc(sizeof(char*) * (columns.count + 1)));
+  for (int i = 0; i < columns.count; ++i) {
+    names[i] = columns.items[i].name;
   }
-  ArrayType* array = TextArray(names, columns->natts);
-  relation_close(relation, NoLock);
-  return array;
+  return TextArray(names, columns.count);
 }
 
 void RegisterAgain(Oid table) {
@@ -97,8 +70,8 @@ void RegisterAgain(Oid table) {
 }
 
 bool DeriveAgain(Oid table, bool names_only) {
-  Row row;
-  if (!ReadRow(table, &row) || get_rel_relkind(row.view) != RELKIND_VIEW || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table))) {
+  Registered row;
+  if (IsBeingReplaced(table) || !ReadRegistered(table, &row) || get_rel_relkind(row.view) != RELKIND_VIEW || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table))) {
     return false;  // dropped: FinishDrops sees to it
   }
   AttrNumber* key_columns = static_cast<AttrNumber*>(palloc(sizeof(AttrNumber) * (row.key_count + 1)));
@@ -117,7 +90,7 @@ bool DeriveAgain(Oid table, bool names_only) {
   pg::LeaveOwner(as_owner);
   LockRelationOid(table, ShareRowExclusiveLock);  // before the object, as everybody
   LockTview(table);
-  AddColumns(table, row.view, row.adopted);
+  Reshape(table, PlanReshaping(table, row.adopted, row.columns, false, ColumnsOf(row.view)));
   const char* name = get_rel_name(table);
   ArrayType* columns = ViewColumns(row.view);
   const SqlContext context = EnterSql(ExtensionOwner());

@@ -52,6 +52,12 @@ void MakeTable(Building* building);
 // The first rows, unless they are not wanted now, and the indexes.  Ereports 23502 and 21000 in the words of a TVIEW.
 void FillAndIndex(Building* building);
 
+// As its owner, for a table that exists: the index of the key, and those that `columns` (names) ask for.  Ereports 21000, 23502.
+void IndexColumns(Building* building, const List* columns, bool key);
+
+// An adopted table: rows are found by an index on the key; it is made unless the options say otherwise.  Ereports 55000 without it.
+void EnsureKeyIndex(const Building& building);
+
 // What the query has: "a", "b".
 const char* ColumnNames(const Building& building);
 

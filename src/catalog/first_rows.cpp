@@ -63,35 +63,44 @@ void MakeKeyAccess(const Building& building, const char* in) {
   }
 }
 
-void MakeKeyIndex(Building* building, const char* in, const char* using_in) {
+const char* Tablespace(const Building& building, const char* before) {
+  const char* tablespace = building.definition->table.tablespace;
+  return tablespace == nullptr ? "" : psprintf("%s TABLESPACE %s", before, quote_identifier(tablespace));
+}
+
+void MakeKeyIndex(Building* building) {
   AttrNumber* key = static_cast<AttrNumber*>(palloc(sizeof(AttrNumber) * building->key_count));
   for (int i = 0; i < building->key_count; ++i) {
     key[i] = get_attnum(building->table, building->key[i]);
   }
   if (CanBeUnique(building->table, key, building->key_count)) {
-    MakeUnique(building, nullptr, psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s)%s", building->qualified, ColumnList(building->key, building->key_count), using_in));
+    MakeUnique(building, nullptr, psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s)%s", building->qualified, ColumnList(building->key, building->key_count), Tablespace(*building, " USING INDEX")));
   } else {
-    MakeKeyAccess(*building, in);
+    MakeKeyAccess(*building, Tablespace(*building, ""));
   }
 }
 
-void MakeIndexes(Building* building) {
-  const char* tablespace = building->definition->table.tablespace;
-  const char* in = tablespace == nullptr ? "" : psprintf(" TABLESPACE %s", quote_identifier(tablespace));
-  const char* using_in = tablespace == nullptr ? "" : psprintf(" USING INDEX TABLESPACE %s", quote_identifier(tablespace));
-  const SqlContext context = EnterSql(GetUserId());
-  MakeKeyIndex(building, in, using_in);
-  for (int i = 0; i < building->column_count && building->definition->options.indexes; ++i) {
-    const char* column = building->columns[i];
-    if (strcmp(column, building->key[0]) == 0) {
-      continue;
-    }
-    const bool id = strcmp(column, "id") == 0 && IsUuid(*building, column);
-    if (id && !IsKey(*building, column) && ColumnCanBeUnique(*building, column)) {
-      MakeUnique(building, column, psprintf("CREATE UNIQUE INDEX ON %s (id)%s", building->qualified, in));
-    } else if ((id || strncmp(column, "fk_", 3) == 0 || IsKey(*building, column)) && CanIndex(*building, column)) {
-      RunUtility(psprintf("CREATE INDEX ON %s (%s)%s", building->qualified, quote_identifier(column), in));
-    }
+// The index that a column asks for by its name.
+void MakeIndex(Building* building, const char* column) {
+  if (strcmp(column, building->key[0]) == 0) {
+    return;
+  }
+  const bool id = strcmp(column, "id") == 0 && IsUuid(*building, column);
+  if (id && !IsKey(*building, column) && ColumnCanBeUnique(*building, column)) {
+    MakeUnique(building, column, psprintf("CREATE UNIQUE INDEX ON %s (id)%s", building->qualified, Tablespace(*building, "")));
+  } else if ((id || strncmp(column, "fk_", 3) == 0 || IsKey(*building, column)) && CanIndex(*building, column)) {
+    RunUtility(psprintf("CREATE INDEX ON %s (%s)%s", building->qualified, quote_identifier(column), Tablespace(*building, "")));
+  }
+}
+
+void MakeIndexes(Building* building, const List* columns, bool key) {
+  const SqlContext context = EnterSql(building->user);
+  if (key) {
+    MakeKeyIndex(building);
+  }
+  const ListCell* cell;
+  foreach (cell, columns) {
+    MakeIndex(building, static_cast<const char*>(lfirst(cell)));
   }
   LeaveSql(context);
 }
@@ -114,18 +123,16 @@ void MakeIndexes(Building* building) {
                   error->detail != nullptr ? errdetail_internal("%s", error->detail) : 0, errhint("%s", hint)));
 }
 
-}  // namespace
-
 // Says what a failed fill means in the words of a TVIEW.  PG_TRY: another error takes the place of the one that was caught, both
 // end the statement.
-void FillAndIndex(Building* building) {
+void FillAndIndexColumns(Building* building, bool fill, const List* columns, bool key) {
   MemoryContext here = CurrentMemoryContext;
   PG_TRY();
   {
-    if (building->definition->with_data && !building->definition->options.background) {
+    if (fill) {
       Fill(building);
     }
-    MakeIndexes(building);
+    MakeIndexes(building, columns, key);
   }
   PG_CATCH();
   {
@@ -144,5 +151,17 @@ void FillAndIndex(Building* building) {
   }
   PG_END_TRY();
 }
+
+}  // namespace
+
+void FillAndIndex(Building* building) {
+  List* columns = NIL;
+  for (int i = 0; i < building->column_count && building->definition->options.indexes; ++i) {
+    columns = lappend(columns, const_cast<char*>(building->columns[i]));
+  }
+  FillAndIndexColumns(building, building->definition->with_data && !building->definition->options.background, columns, true);
+}
+
+void IndexColumns(Building* building, const List* columns, bool key) { FillAndIndexColumns(building, false, columns, key); }
 
 }  // namespace tviews::catalog

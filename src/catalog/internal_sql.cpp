@@ -46,6 +46,8 @@ Oid OwnerOf(Oid relation) {
 
 Oid ExtensionOwner() { return OwnerOf(pg::TableOid(pg::Table::kTview)); }
 
+const char* QualifiedName(Oid relation) { return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation)); }
+
 Argument OidArgument(Oid value) { return {OIDOID, ObjectIdGetDatum(value), false}; }
 Argument TextArgument(const char* value) { return {TEXTOID, value == nullptr ? Datum(0) : CStringGetTextDatum(value), value == nullptr}; }
 Argument IntArgument(int32 value) { return {INT4OID, Int32GetDatum(value), false}; }
@@ -111,20 +113,46 @@ List* ResultOids(uint64 rows, int column, const SqlContext& context) {
   return oids;
 }
 
-char* ColumnDefinition(Form_pg_attribute column) {
-  char* type = format_type_extended(column->atttypid, column->atttypmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
-  if (!OidIsValid(column->attcollation) || column->attcollation == get_typcollation(column->atttypid)) {
-    return psprintf("%s %s", quote_identifier(NameStr(column->attname)), type);
+char* TypeText(Oid type, int32 typmod, Oid collation) {
+  char* text = format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+  if (!OidIsValid(collation) || collation == get_typcollation(type)) {
+    return text;
   }
-  HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(column->attcollation));
+  HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
   if (!HeapTupleIsValid(tuple)) {
-    elog(ERROR, "cache lookup failed for collation %u", column->attcollation);
+    elog(ERROR, "cache lookup failed for collation %u", collation);
   }
   const Form_pg_collation form = reinterpret_cast<Form_pg_collation>(GETSTRUCT(tuple));
-  char* text = psprintf("%s %s COLLATE %s", quote_identifier(NameStr(column->attname)), type,
-                        quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname)));
+  text = psprintf("%s COLLATE %s", text, quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname)));
   ReleaseSysCache(tuple);
   return text;
+}
+
+char* ColumnDefinition(Form_pg_attribute column) {
+  return psprintf("%s %s", quote_identifier(NameStr(column->attname)), TypeText(column->atttypid, column->atttypmod, column->attcollation));
+}
+
+bool NamesContain(const List* names, const char* name) {
+  const ListCell* cell;
+  foreach (cell, names) {
+    if (strcmp(static_cast<const char*>(lfirst(cell)), name) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool SameNames(const char* const* a, int a_count, const char* const* b, int b_count) {
+  List* names = NIL;
+  for (int i = 0; i < b_count; ++i) {
+    names = lappend(names, const_cast<char*>(b[i]));
+  }
+  for (int i = 0; i < a_count; ++i) {
+    if (!NamesContain(names, a[i])) {
+      return false;
+    }
+  }
+  return a_count == b_count;
 }
 
 ArrayType* TextArray(const char* const* texts, int count) {

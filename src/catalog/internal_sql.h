@@ -20,9 +20,12 @@ struct SqlContext {
 SqlContext EnterSql(Oid user);
 void LeaveSql(const SqlContext& context);
 
-Oid OwnerOf(Oid relation);
-// The owner of the extension's tables.
+// The owner of the extension's tables; of a relation.
 Oid ExtensionOwner();
+Oid OwnerOf(Oid relation);
+
+// schema.name, quoted.
+const char* QualifiedName(Oid relation);
 
 struct Argument {
   Oid type;
@@ -52,6 +55,13 @@ List* ResultOids(uint64 rows, int column, const SqlContext& context);
 
 // A column definition: quoted name, type, collation when it is not the type's own; everything qualified.
 char* ColumnDefinition(Form_pg_attribute column);
+
+// Its last part: the type, and the collation when it is not the type's own.
+char* TypeText(Oid type, int32 typmod, Oid collation);
+
+// Lists of names (char*): is one there; are they the same, in whatever order.
+bool NamesContain(const List* names, const char* name);
+bool SameNames(const char* const* a, int a_count, const char* const* b, int b_count);
 
 // A text[] of `count` strings.
 ArrayType* TextArray(const char* const* texts, int count);

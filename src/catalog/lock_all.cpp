@@ -5,11 +5,11 @@ namespace tviews::catalog {
 namespace {
 
 // One attempt in a subtransaction: its rollback gives back what was locked.  PG_TRY: a lock timeout and a deadlock mean "again".
-// Returns the relation that was not to be had, or InvalidOid.
-Oid TryAll(const List* relations, LOCKMODE mode, int timeout_ms) {
+// Returns what was not to be had, or null.
+const WantedLock* TryAll(const List* wanted, int timeout_ms) {
   MemoryContext context = CurrentMemoryContext;
   ResourceOwner owner = CurrentResourceOwner;
-  volatile Oid missed = InvalidOid;
+  const WantedLock* volatile missed = nullptr;
   BeginInternalSubTransaction(nullptr);
   MemoryContextSwitchTo(context);
   PG_TRY();
@@ -17,13 +17,14 @@ Oid TryAll(const List* relations, LOCKMODE mode, int timeout_ms) {
     const int level = NewGUCNestLevel();
     set_config_option("lock_timeout", psprintf("%d", timeout_ms), PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false);
     const ListCell* cell;
-    foreach (cell, relations) {
-      missed = lfirst_oid(cell);
-      LockRelationOid(lfirst_oid(cell), mode);
+    foreach (cell, wanted) {
+      const WantedLock* lock = static_cast<const WantedLock*>(lfirst(cell));
+      missed = lock;
+      LockRelationOid(lock->relation, lock->mode);
     }
     AtEOXact_GUC(true, level);
     ReleaseCurrentSubTransaction();
-    missed = InvalidOid;
+    missed = nullptr;
   }
   PG_CATCH();
   {
@@ -43,19 +44,35 @@ Oid TryAll(const List* relations, LOCKMODE mode, int timeout_ms) {
   return missed;
 }
 
+int ByOid(const ListCell* a, const ListCell* b) {
+  const Oid left = static_cast<const WantedLock*>(lfirst(a))->relation, right = static_cast<const WantedLock*>(lfirst(b))->relation;
+  return left < right ? -1 : left > right;
+}
+
 }  // namespace
 
 void LockAll(const List* relations, LOCKMODE mode) {
-  List* sorted = list_copy(relations);
-  list_sort(sorted, list_oid_cmp);
+  List* wanted = NIL;
+  const ListCell* cell;
+  foreach (cell, relations) {
+    WantedLock* lock = static_cast<WantedLock*>(palloc(sizeof(WantedLock)));
+    *lock = {lfirst_oid(cell), mode};
+    wanted = lappend(wanted, lock);
+  }
+  LockAllWanted(wanted);
+}
+
+void LockAllWanted(const List* wanted) {
+  List* sorted = list_copy(wanted);
+  list_sort(sorted, ByOid);
   const int attempt_ms = Max(1, Min(400, DeadlockTimeout / 2));
   const TimestampTz start = GetCurrentTimestamp();
   for (;;) {
-    const Oid missed = TryAll(sorted, mode, LockTimeout > 0 ? Min(attempt_ms, LockTimeout) : attempt_ms);
-    if (!OidIsValid(missed)) {
+    const WantedLock* missed = TryAll(sorted, LockTimeout > 0 ? Min(attempt_ms, LockTimeout) : attempt_ms);
+    if (missed == nullptr) {
       return;
     }
-    sorted = lcons_oid(missed, list_delete_oid(sorted, missed));  // next time wait for it with empty hands
+    sorted = lcons(const_cast<WantedLock*>(missed), list_delete_ptr(sorted, const_cast<WantedLock*>(missed)));  // next time wait for it with empty hands
     if (LockTimeout > 0 && TimestampDifferenceExceeds(start, GetCurrentTimestamp(), LockTimeout)) {
       ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("canceling statement due to lock timeout")));
     }

@@ -9,4 +9,13 @@ namespace tviews::catalog {
 // back after a time shorter than a writer's deadlock_timeout, and all is tried again, beginning with that one.  Ereports: cancel, the user's lock_timeout.
 void LockAll(const List* relations, LOCKMODE mode);
 
+// A relation and how it is to be locked.
+struct WantedLock {
+  Oid relation;
+  LOCKMODE mode;
+};
+
+// The same for a list of WantedLock*.
+void LockAllWanted(const List* wanted);
+
 }  // namespace tviews::catalog

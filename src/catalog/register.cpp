@@ -12,31 +12,9 @@
 namespace tviews::catalog {
 namespace {
 
-const char* QualifiedName(Oid relation) {
-  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
-}
-
 bool MayRead(Oid relation, Oid user) {
   return pg_class_aclcheck(relation, user, ACL_SELECT) == ACLCHECK_OK ||
          pg_attribute_aclcheck_all(relation, user, ACL_SELECT, ACLMASK_ALL) == ACLCHECK_OK;
-}
-
-void CheckRights(const List* relations, Oid user) {
-  ListCell* cell;
-  foreach (cell, relations) {
-    const Oid relation = lfirst_oid(cell);
-    if (!MayRead(relation, user)) {
-      ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for table %s", QualifiedName(relation)),
-                      errdetail("A TVIEW needs the SELECT privilege on every table it reads."),
-                      errhint("GRANT SELECT, TRIGGER ON %s TO %s;", QualifiedName(relation), quote_identifier(GetUserNameFromId(user, false)))));
-    }
-    const Oid host = RowHost(relation);
-    if (pg_class_aclcheck(relation, user, ACL_TRIGGER) != ACLCHECK_OK || pg_class_aclcheck(host, user, ACL_TRIGGER) != ACLCHECK_OK) {
-      ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for table %s", QualifiedName(relation)),
-                      errdetail("A TVIEW needs the TRIGGER privilege on every table it reads."),
-                      errhint("GRANT TRIGGER ON %s TO %s;", QualifiedName(host), quote_identifier(GetUserNameFromId(user, false)))));
-    }
-  }
 }
 
 // Names of columns by number; null for all of them.
@@ -91,6 +69,24 @@ void AddMapping(Oid table, int ordinal, Oid relation, ArrayType* columns, ArrayT
 }
 
 }  // namespace
+
+void CheckRights(const List* relations, Oid user) {
+  ListCell* cell;
+  foreach (cell, relations) {
+    const Oid relation = lfirst_oid(cell);
+    if (!MayRead(relation, user)) {
+      ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for table %s", QualifiedName(relation)),
+                      errdetail("A TVIEW needs the SELECT privilege on every table it reads."),
+                      errhint("GRANT SELECT, TRIGGER ON %s TO %s;", QualifiedName(relation), quote_identifier(GetUserNameFromId(user, false)))));
+    }
+    const Oid host = RowHost(relation);
+    if (pg_class_aclcheck(relation, user, ACL_TRIGGER) != ACLCHECK_OK || pg_class_aclcheck(host, user, ACL_TRIGGER) != ACLCHECK_OK) {
+      ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for table %s", QualifiedName(relation)),
+                      errdetail("A TVIEW needs the TRIGGER privilege on every table it reads."),
+                      errhint("GRANT TRIGGER ON %s TO %s;", QualifiedName(host), quote_identifier(GetUserNameFromId(user, false)))));
+    }
+  }
+}
 
 void LockTview(Oid table) { LockDatabaseObject(pg::TableOid(pg::Table::kTview), table, 0, ExclusiveLock); }
 

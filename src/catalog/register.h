@@ -12,6 +12,9 @@ namespace tviews::catalog {
 // and TRIGGER for `user` (InvalidOid: no check).  Returns the relations read.  Ereports.
 List* LockRelationsRead(Oid view, Oid user, LOCKMODE mode, Oid also = InvalidOid);
 
+// Ereports 42501 unless `user` has SELECT and TRIGGER on all of them.
+void CheckRights(const List* relations, Oid user);
+
 // Takes the object lock of a TVIEW to the end of the transaction.
 void LockTview(Oid table);
 
@@ -27,6 +30,28 @@ struct Registration {
   const Options* options;
   State state;
 };
+
+// What the catalog says of a registered TVIEW.
+struct Registered {
+  Oid view;
+  bool owns_view;
+  bool adopted;
+  int key_count;
+  char** key;
+  ArrayType* columns;
+  ArrayType* settings;
+  const char* definition;
+  Datum options;  // jsonb
+  State state;
+  bool unkeyed_full, clock_allowed;
+};
+
+// False when the table is no TVIEW (any more).
+bool ReadRegistered(Oid table, Registered* registered);
+
+// While a TVIEW is redefined, DDL on its view and table is nobody else's business: RegisterAgain and DeriveAgain pass it over.
+void SetBeingReplaced(Oid table);
+bool IsBeingReplaced(Oid table);
 
 // The names of a view's columns.
 ArrayType* ViewColumns(Oid view);

@@ -60,6 +60,14 @@ Oid AdoptTview(Oid table, const NewTview& definition);
 // The entity of a table: its name without tv_, or its name.
 const char* EntityOf(const char* table);
 
+// Gives a TVIEW another definition, and returns its table.  `query` is analysed; definition.query its text.  The table, its rows and
+// what the user made on it stay; columns come, go and change type with the query's.  Ereports as CreateTview; 42501 for others than
+// the owner; 42804, 2BP01 when a column cannot follow; any error leaves everything as it was.
+Oid ReplaceTview(Oid table, Query* query, const NewTview& definition);
+
+// The names of the columns that a TVIEW owns, in the view's order.
+List* OwnedColumns(Oid table);
+
 // Drops it: table (an adopted one stays, as an ordinary table), view if pg_tviews made it, capture triggers that nothing needs any more, catalog rows.
 void DropTview(Oid table, bool cascade);
 

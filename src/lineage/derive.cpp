@@ -200,33 +200,6 @@ Oid RelationOwner(Oid relation) {
   return owner;
 }
 
-struct Reads {
-  Oid view;
-  List* relations;
-};
-
-bool CollectRelations(Node* node, Reads* reads) {
-  if (node == nullptr) {
-    return false;
-  }
-  if (IsA(node, RangeTblEntry)) {
-    const RangeTblEntry* entry = reinterpret_cast<const RangeTblEntry*>(node);
-    // Until 15 a view's query carries OLD and NEW, entries of the view itself.
-    if (entry->rtekind == RTE_RELATION && entry->relid != reads->view) {
-      if (get_rel_relkind(entry->relid) == RELKIND_VIEW) {
-        reads->relations = list_concat_unique_oid(reads->relations, RelationsRead(entry->relid));
-      } else {
-        reads->relations = list_append_unique_oid(reads->relations, entry->relid);
-      }
-    }
-    return false;
-  }
-  if (IsA(node, Query)) {
-    return WalkQuery(reinterpret_cast<Query*>(node), CollectRelations, reads, QTW_EXAMINE_RTES_BEFORE);
-  }
-  return WalkChildren(node, CollectRelations, reads);
-}
-
 // One attempt at the lineage of a view.
 struct Derived {
   Analysis analysis;
@@ -311,14 +284,6 @@ Lineage DeriveLineage(const Request& request) {
   }
   derived.lineage.narrowed = NarrowedQuery(derived.top->query, request);
   return derived.lineage;
-}
-
-List* RelationsRead(Oid view) {
-  check_stack_depth();
-  Reads reads = {view, NIL};
-  List* bodies = NIL;
-  CollectRelations(reinterpret_cast<Node*>(ViewQuery(view, &bodies)), &reads);
-  return reads.relations;
 }
 
 }  // namespace tviews::lineage

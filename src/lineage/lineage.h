@@ -53,4 +53,7 @@ Lineage DeriveLineage(const Request& request);
 // The relations a query reads, nested views and inlinable functions expanded, without any further check (registration locks them first).
 List* RelationsRead(Oid view);
 
+// The same of an analysed query; the views it names, at any depth, are added to `*views`.
+List* RelationsReadBy(Query* query, List** views);
+
 }  // namespace tviews::lineage

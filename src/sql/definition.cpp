@@ -2,6 +2,7 @@
 #include "bgw/launcher.h"
 #include "catalog/graph.h"
 #include "catalog/registration.h"
+#include "catalog/rows.h"
 #include "pg/extension.h"
 #include "pg/pg.h"
 #include "shmem/segment.h"
@@ -53,6 +54,18 @@ Oid ExistingTable(const char* text) {
   ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table \"%s\" does not exist", text), errhint("pg_tviews_create() makes a TVIEW of a query.")));
 }
 
+// The TVIEW that a definition names, in its schema or the first of search_path; InvalidOid when there is none.
+Oid ExistingTview(const catalog::NewTview& definition, const char* text) {
+  List* parts;
+  const Oid schema = definition.schema != nullptr ? LookupExplicitNamespace(definition.schema, true) : RangeVarGetCreationNamespace(makeRangeVar(nullptr, pstrdup(definition.name), -1));
+  SplitIdentifierString(pstrdup(text), '.', &parts);
+  Oid table = OidIsValid(schema) ? get_relname_relid(static_cast<const char*>(llast(parts)), schema) : InvalidOid;  // it may have been renamed
+  if (!OidIsValid(table) || !catalog::IsTviewTable(table)) {
+    table = OidIsValid(schema) ? get_relname_relid(definition.name, schema) : InvalidOid;
+  }
+  return OidIsValid(table) && catalog::IsTviewTable(table) ? table : InvalidOid;
+}
+
 }  // namespace
 }  // namespace tviews::sql
 
@@ -88,6 +101,29 @@ Datum pg_tviews_convert_existing_table(PG_FUNCTION_ARGS) {
                     errhint("Create it, or give the query to pg_tviews_adopt().")));
   }
   PG_RETURN_OID(sql::Adopt(table, psprintf("SELECT * FROM %s", qualified), DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))));
+}
+
+PG_FUNCTION_INFO_V1(pg_tviews_create_or_replace);
+Datum pg_tviews_create_or_replace(PG_FUNCTION_ARGS) {
+  using namespace tviews;
+  shmem::RequireAttached();
+  const char* name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+  catalog::NewTview definition = {};
+  sql::SplitTviewName(name, &definition.schema, &definition.name);
+  definition.options = catalog::ParseOptions(PG_GETARG_DATUM(2));
+  definition.with_data = true;
+  const Oid existing = sql::ExistingTview(definition, name);
+  Query* query = sql::AnalyseSelect(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+  if (!OidIsValid(existing)) {
+    sql::DefineByQuery(query, &definition);
+    PG_RETURN_OID(catalog::CreateTview(definition, nullptr));
+  }
+  definition.name = get_rel_name(existing);
+  if (!OidIsValid(sql::AdoptedView(query))) {
+    query = sql::KeepPlaces(query, catalog::OwnedColumns(existing));
+  }
+  sql::DefineByQuery(query, &definition);
+  PG_RETURN_OID(catalog::ReplaceTview(existing, query, definition));
 }
 
 PG_FUNCTION_INFO_V1(pg_tviews_drop);

@@ -34,7 +34,77 @@ Query* WithSecondEntry(const Query* query) {
   return copy;
 }
 
+// SELECT a, b, ... FROM (query): the columns of a set operation cannot change places in it.
+Query* SelectFrom(Query* query) {
+  RangeTblEntry* entry = makeNode(RangeTblEntry);
+  entry->rtekind = RTE_SUBQUERY;
+  entry->subquery = query;
+  entry->inFromCl = true;
+  Query* outer = makeNode(Query);
+  outer->commandType = CMD_SELECT;
+  outer->canSetTag = true;
+  List* names = NIL;
+  const ListCell* cell;
+  foreach (cell, query->targetList) {
+    TargetEntry* target = lfirst_node(TargetEntry, cell);
+    if (!target->resjunk) {
+      names = lappend(names, makeString(pstrdup(target->resname)));
+      Expr* column = reinterpret_cast<Expr*>(makeVarFromTargetEntry(1, target));
+      outer->targetList = lappend(outer->targetList, makeTargetEntry(column, target->resno, pstrdup(target->resname), false));
+    }
+  }
+  entry->alias = makeAlias("query", NIL);
+  entry->eref = makeAlias("query", names);
+  RangeTblRef* reference = makeNode(RangeTblRef);
+  reference->rtindex = 1;
+  outer->rtable = list_make1(entry);
+  outer->jointree = makeFromExpr(list_make1(reference), nullptr);
+  return outer;
+}
+
+// The place of a column in `names`; behind them all when it is not there, and farther behind when it is only for sorting.
+int Place(const TargetEntry* target, const List* names) {
+  const ListCell* cell;
+  foreach (cell, names) {
+    if (!target->resjunk && strcmp(target->resname, static_cast<const char*>(lfirst(cell))) == 0) {
+      return foreach_current_index(cell);
+    }
+  }
+  return list_length(names) + target->resno + (target->resjunk ? MaxTupleAttributeNumber : 0);
+}
+
 }  // namespace
+
+Query* KeepPlaces(Query* query, const List* names) {
+  List* sorted = NIL;
+  for (int done = -1, count = list_length(query->targetList); list_length(sorted) < count;) {
+    TargetEntry* next = nullptr;
+    const ListCell* cell;
+    foreach (cell, query->targetList) {
+      TargetEntry* target = lfirst_node(TargetEntry, cell);
+      if (Place(target, names) > done && (next == nullptr || Place(target, names) < Place(next, names))) {
+        next = target;
+      }
+    }
+    if (next == nullptr) {
+      return query;  // two columns of one name: the server will say so
+    }
+    done = Place(next, names);
+    sorted = lappend(sorted, next);
+  }
+  if (equal(sorted, query->targetList)) {
+    return query;
+  }
+  if (query->setOperations != nullptr) {
+    return KeepPlaces(SelectFrom(query), names);
+  }
+  query->targetList = sorted;
+  const ListCell* cell;
+  foreach (cell, sorted) {
+    lfirst_node(TargetEntry, cell)->resno = static_cast<AttrNumber>(foreach_current_index(cell) + 1);
+  }
+  return query;
+}
 
 Query* AnalyseSelect(const char* text) {
   const List* statements = pg_parse_query(text);

@@ -15,6 +15,9 @@ bool HasParameters(Query* query);
 // The view, when the query is exactly SELECT * FROM some_view; else InvalidOid.
 Oid AdoptedView(const Query* query);
 
+// The query with its columns in the order of `names` as far as they are there, others after them.
+Query* KeepPlaces(Query* query, const List* names);
+
 // Fills `query` or `view` of `definition`.  The text stands on its own: every name is qualified.  Ereports on parameters.
 void DefineByQuery(Query* query, catalog::NewTview* definition);
 

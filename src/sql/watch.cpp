@@ -1,6 +1,9 @@
 // DDL on what TVIEWs read: what it touches, found before it runs.
 #include "sql/watch.h"
 
+#include "catalog/internal_sql.h"
+#include "catalog/register.h"
+#include "catalog/registration.h"
 #include "catalog/rows.h"
 #include "catalog/triggers.h"
 #include "sql/affected.h"
@@ -36,6 +39,15 @@ void RefuseInheritance(Oid parent) {
   }
 }
 
+// Of a TVIEW's columns only the user's change their type by hand: a shorter one would cut what the worker writes.
+void CheckAlterType(Oid table, const char* column) {
+  catalog::Registered tview;
+  if (catalog::ReadRegistered(table, &tview) && !tview.adopted && !catalog::IsBeingReplaced(table) && catalog::NamesContain(catalog::OwnedColumns(table), column)) {
+    ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST), errmsg("cannot change the type of column \"%s\" of TVIEW \"%s\"", column, get_rel_name(table)),
+                    errhint("Change the TVIEW's query with pg_tviews_create_or_replace(); columns that are not in its view can be altered freely.")));
+  }
+}
+
 void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
   watched->relation = Find(statement->relation);
   if (!OidIsValid(watched->relation)) {
@@ -55,6 +67,7 @@ void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
         break;
       case AT_AlterColumnType:
         RefuseTypeChange(watched->relation, command->name);
+        CheckAlterType(watched->relation, command->name);
         watched->reshaped = true;
         break;
       case AT_DropNotNull:  // lineage may rely on it (NOT IN)

@@ -70,7 +70,7 @@ void CheckTviewTable(Oid table) {
       if (in_view > 0 && (in_table <= 0 || !catalog::TypeFits(get_atttype(view, in_view), get_atttype(table, in_table), adopted))) {
         ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
                         errmsg("cannot %s column \"%s\" of TVIEW \"%s\"", in_table <= 0 ? "drop" : "change the type of", columns[i], get_rel_name(table)),
-                        errhint("Change the TVIEW's definition; columns that are not in its view can be altered freely.")));
+                        errhint("Change the TVIEW's query with pg_tviews_create_or_replace(); columns that are not in its view can be altered freely.")));
       }
     }
     catalog::GraphChanged();
@@ -223,7 +223,7 @@ void WatchAfter(Node* statement, const Watched& watched) {
   }
   const bool is_tview = catalog::IsTviewTable(watched.relation);
   const Oid tview = catalog::TviewOf(watched.relation);
-  if (OidIsValid(tview) && !watched.renamed) {
+  if (OidIsValid(tview) && !watched.renamed && !catalog::IsBeingReplaced(tview)) {
     CheckTviewTable(tview);
   }
   if (watched.parts) {
