@@ -47,7 +47,8 @@ BEGIN
   END LOOP;
   EXECUTE format('SELECT array_agg(%1$s)::text FROM (SELECT %1$s FROM v_%2$s ORDER BY md5(%1$s::text) LIMIT %3$s) v', shape.key[1], shape.entity, logged.keys) INTO keys;
   IF cardinality(shape.key) = 1 THEN
-    set_form := format('SELECT * FROM v_%s v WHERE v.%I = ANY (%L::int[])', shape.entity, shape.key[1], keys);
+    SELECT format('SELECT * FROM %s v WHERE v.%I = ANY (%L::int[])', coalesce('(' || replace(c.narrowed, '$1', quote_literal(keys) || '::int[]') || ')', c.view::regclass::text),
+                  shape.key[1], keys) INTO set_form FROM pg_tview_catalog c WHERE c.tview = format('tv_%s', shape.entity)::regclass;
     each_form := format('SELECT v.* FROM unnest(%L::int[]) k, LATERAL (SELECT * FROM v_%s w WHERE w.%I = k OFFSET 0) v', keys, shape.entity, shape.key[1]);
     INSERT INTO took VALUES (shape.entity, logged.keys, logged.form, ms,
       CASE WHEN pg_temp.plan(set_form) < 100 * pg_temp.plan(each_form) THEN pg_temp.least_ms(set_form) END,

@@ -12,7 +12,7 @@ struct TwoWays {
   int32_t way;      // to take next: 0 or 1
 };
 
-// Takes new estimates.  Times measured under a very different estimate are forgotten.
+// Takes new estimates.  Times measured under a very different estimate are forgotten, others are open to one more trial.
 void TakeCosts(TwoWays* ways, double first, double second) noexcept;
 
 // Takes what a run of `way` needed (per item; any unit).  The other way is tried, too, unless it is held for hopeless.

@@ -71,6 +71,14 @@ TEST(TwoWays, AVeryDifferentEstimateStartsAgain) {
   EXPECT_EQ(ways.way, 0);
 }
 
+TEST(TwoWays, AWayThatWasDisturbedGetsAnotherTrialWithTheNextEstimate) {
+  TwoWays ways = {};
+  TakeCosts(&ways, 10, 20);
+  ASSERT_EQ(Settle(&ways, 3, 2), 1);  // the first one really takes 1
+  TakeCosts(&ways, 10, 20);
+  EXPECT_EQ(Settle(&ways, 1, 2), 0);
+}
+
 TEST(TwoWays, ATimeThatGrowsIsNoticed) {
   TwoWays ways = {};
   TakeCosts(&ways, 10, 20);
