@@ -68,6 +68,21 @@ void AddMapping(Oid table, int ordinal, Oid relation, ArrayType* columns, ArrayT
           BoolArgument(nulls)});
 }
 
+// Is the relation, a partition or a child of it unlogged?
+bool HasUnlogged(Oid relation) {
+  if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation))) {
+    return false;
+  }
+  const List* members = find_all_inheritors(relation, NoLock, nullptr);
+  const ListCell* cell;
+  foreach (cell, members) {
+    if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell))) && get_rel_persistence(lfirst_oid(cell)) == RELPERSISTENCE_UNLOGGED) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 void CheckRights(const List* relations, Oid user) {
@@ -249,21 +264,13 @@ void MarkUnlogged() {
   List* found = NIL;
   const Graph* graph = LoadGraph(nullptr);
   for (int i = 0; i < graph->tview_count; ++i) {
-    if (get_rel_persistence(graph->tviews[i].table) == RELPERSISTENCE_UNLOGGED) {
+    if (HasUnlogged(graph->tviews[i].table)) {
       found = list_append_unique_oid(found, graph->tviews[i].table);
     }
   }
   for (int i = 0; i < graph->reads_count; ++i) {
-    const Oid relation = graph->reads[i].relation;
-    if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation))) {
-      continue;
-    }
-    const List* members = find_all_inheritors(relation, NoLock, nullptr);
-    const ListCell* cell;
-    foreach (cell, members) {
-      if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell))) && get_rel_persistence(lfirst_oid(cell)) == RELPERSISTENCE_UNLOGGED) {
-        found = list_append_unique_oid(found, graph->tviews[graph->reads[i].tview].table);
-      }
+    if (HasUnlogged(graph->reads[i].relation)) {
+      found = list_append_unique_oid(found, graph->tviews[graph->reads[i].tview].table);
     }
   }
   const ListCell* cell;

@@ -67,6 +67,10 @@ INSERT INTO tb_rows SELECT g, g % 2 + 1, g FROM generate_series(1, 10) g;
 CREATE TABLE tv_cache AS SELECT u.pk_user AS pk_cache, (SELECT string_agg(c.v, ',' ORDER BY c.pk_cache) FROM tb_cache c WHERE c.fk_user = u.pk_user) AS vs FROM tb_user u;
 CREATE TABLE tv_rows AS SELECT pk_rows, sum(v) AS v FROM tb_rows GROUP BY pk_rows;
 SELECT pg_tviews_create('tv_quick', 'SELECT pk_user AS pk_quick, name FROM tb_user', '{"unlogged": true}');
+CREATE TABLE tv_half (pk_half int PRIMARY KEY, name text) PARTITION BY HASH (pk_half);
+CREATE UNLOGGED TABLE tv_half_0 PARTITION OF tv_half FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE tv_half_1 PARTITION OF tv_half FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+SELECT pg_tviews_adopt('tv_half', 'SELECT pk_user AS pk_half, name FROM tb_user');
 UPDATE tb_cache SET v = 'changed' WHERE pk_cache = 1;
 SQL
 wait_applied($node, 'app');
@@ -77,6 +81,7 @@ is($node->safe_psql('app', 'SELECT count(*) FROM tb_cache'), '0', 'the crash emp
 ok(wait_until($node, 'app', "SELECT count(*) FROM tv_cache WHERE vs IS NOT NULL", '0'), 'its TVIEW follows');
 ok(wait_until($node, 'app', "SELECT count(*) FROM tv_rows", '5'), 'so does that of a table with an unlogged partition');
 ok(wait_until($node, 'app', "SELECT count(*) FROM tv_quick", '20'), 'and an unlogged TVIEW is filled again');
+ok(wait_until($node, 'app', "SELECT count(*) FROM tv_half", '20'), 'so is one with an unlogged partition');
 wait_applied($node, 'app');
 oracle($node, 'app', 'exact after the crash');
 $node->safe_psql('app', "INSERT INTO tb_cache VALUES (1, 1, 'new'); UPDATE tb_rows SET v = v + 1");
