@@ -78,13 +78,21 @@ struct Target {
   Oid grouped_by;  // operator family under which its rows were grouped on the way out; InvalidOid: they were not
 };
 
+// How the values of an edge match.
+enum class Match : uint8 {
+  kEqual,
+  kNullSafe,  // IS NOT DISTINCT FROM: NULL equals NULL
+  kElement,   // near is an element of the array far
+  kHolds,     // far is an element of the array near
+};
+
 // What the core does not need to know about an edge; `tag` is its index.
 struct EdgeInfo {
   Oid op;  // near op far
   Oid near_input, far_input;  // the operator's operand types
   Oid collation;
   Oid family;
-  bool null_safe;
+  Match match;
 };
 
 // An equality usable as an edge.
@@ -94,7 +102,13 @@ struct Equality {
   Oid left_input, right_input;
   Oid collation;
   Oid family;
-  bool null_safe;  // IS NOT DISTINCT FROM: NULL equals NULL
+  Match match;
+};
+
+// "element op ANY (array)".
+struct Membership {
+  Equality equality;
+  const Node *element, *array;
 };
 
 struct Analysis {
@@ -254,7 +268,17 @@ uint32 EqualityClassOf(Analysis* analysis, Oid type, Oid collation);
 // The equality operator of `family` between two types, or InvalidOid.
 Oid FamilyEquality(Oid family, Oid left, Oid right);
 // 2, 1, 0: rows are found by the value through a unique index, an index, none.
-int NearAccess(const Analysis* analysis, int32 value);
+int NearAccess(const Analysis* analysis, int32 value, Match match);
+
+// ---- arrays.cpp
+
+// Whether a condition of `level` says that a value is an element of an array.
+bool FindMembership(const Level* level, const Node* condition, Membership* membership);
+
+// ---- conditions.cpp
+
+// Emits the edges of a condition of `level`: of WHERE (`join` null) or ON.
+void EmitCondition(Analysis* analysis, Level* level, const Join* join, Node* node);
 
 // ---- edges.cpp
 

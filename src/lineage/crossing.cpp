@@ -71,7 +71,7 @@ Target* ChoosePartition(Analysis* analysis, Crossing* crossing) {
       continue;
     }
     const Oid relation = analysis->occurrences[roots->occurrence].relation;
-    const int access = OidIsValid(relation) ? NearAccess(analysis, roots->value) : 0;
+    const int access = OidIsValid(relation) ? NearAccess(analysis, roots->value, Match::kEqual) : 0;
     if (access > best) {
       best = access;
       chosen = roots;

@@ -145,7 +145,7 @@ void CaptureKey(const Analysis* analysis, int32 value, Path* path) {
 
 // Whether the path's first edge is one that leads from NULL to NULL.
 bool MatchesNulls(const Analysis* analysis, int occurrence, const core::LineageStep* steps, int step_count) {
-  return step_count > 0 && analysis->edges[steps[0].edge_tag].far == occurrence && analysis->edge_infos[steps[0].edge_tag].null_safe;
+  return step_count > 0 && analysis->edges[steps[0].edge_tag].far == occurrence && analysis->edge_infos[steps[0].edge_tag].match == Match::kNullSafe;
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// From the conditions of one level to edges; its expressions' columns, functions and sub-selects.
+// From one level to edges: its joins, its expressions' columns, functions and sub-selects.
 #include "lineage/analysis.h"
 #include "lineage/walker.h"
 
@@ -10,146 +10,6 @@ struct Walk {
   Analysis* analysis;
   Level* level;
 };
-
-bool IsWithin(int position, int from, int to) { return position >= from && position < to; }
-
-// Whether an equality of ON leads from `far` to `near`, and which occurrences the rest of the path must not enter.
-bool JoinAllows(const Join* join, int far, int near, int* barred_from, int* barred_to) {
-  *barred_from = *barred_to = 0;
-  if (join == nullptr) {
-    return true;
-  }
-  const bool far_left = IsWithin(far, join->left_from, join->right_from);
-  const bool far_right = IsWithin(far, join->right_from, join->right_to);
-  switch (join->expr->jointype) {
-    case JOIN_INNER:
-      return true;
-    case JOIN_LEFT:
-      return far_right;
-    case JOIN_RIGHT:
-      return far_left;
-    case JOIN_FULL:
-      // A row without a match stays, without the other side: what it gives must not be looked for through the other side.
-      if (far_right && IsWithin(near, join->left_from, join->right_from)) {
-        *barred_from = join->right_from;
-        *barred_to = join->right_to;
-        return true;
-      }
-      if (far_left && IsWithin(near, join->right_from, join->right_to)) {
-        *barred_from = join->left_from;
-        *barred_to = join->right_from;
-        return true;
-      }
-      return false;
-    default:
-      return false;
-  }
-}
-
-void TryEdges(Analysis* analysis, Level* level, const Join* join, const Equality* equality, const Node* far, const Node* near, bool far_is_left) {
-  const Target* near_target = ResolveExpression(analysis, level, join, near, Resolve::kEnter);
-  for (const Target* target = ResolveExpression(analysis, level, join, far, Resolve::kExit); target != nullptr; target = target->next) {
-    const int position = analysis->occurrences[target->occurrence].position;
-    if (near_target == nullptr) {
-      NoteRange(analysis, target->occurrence, target->occurrence + 1, "it is compared with something that is not an expression of one table's columns", 2);
-      continue;
-    }
-    if (near_target->occurrence == target->occurrence) {
-      continue;
-    }
-    if (equality->null_safe && !(IsAlwaysThere(analysis, level, join, far, target->occurrence) &&
-                                 IsAlwaysThere(analysis, level, join, near, near_target->occurrence))) {
-      NoteRange(analysis, target->occurrence, target->occurrence + 1, "it is compared with NULL where an outer join finds no row", 4);
-      continue;
-    }
-    int barred_from, barred_to;
-    if (JoinAllows(join, position, analysis->occurrences[near_target->occurrence].position, &barred_from, &barred_to)) {
-      AddEdge(analysis, target, near_target, equality, far_is_left, barred_from, barred_to);
-    } else {
-      NoteRange(analysis, target->occurrence, target->occurrence + 1, "an outer join keeps its rows whether or not they match", 3);
-    }
-  }
-}
-
-// far = id::text is inverse(far) = id too, which finds the near row by its own index and may be skipped over.
-void TryInverse(Analysis* analysis, Level* level, const Join* join, const Equality* equality, const Node* far, const Node* near) {
-  const Node* id = CastToText(near);
-  if (id != nullptr && (exprType(far) == TEXTOID || exprType(far) == VARCHAROID) && (!OidIsValid(equality->collation) || get_collation_isdeterministic(equality->collation))) {
-    const Oid type = exprType(id);
-    const Equality own = OwnEquality(type, InvalidOid);
-    TryEdges(analysis, level, join, &own, InverseOfCastToText(far, type), id, true);
-  }
-}
-
-bool NoteColumns(Node* node, Walk* walk) {
-  if (node == nullptr || IsA(node, Query)) {
-    return false;
-  }
-  if (IsA(node, Var)) {
-    const Var* var = reinterpret_cast<const Var*>(node);
-    const Target* target = var->varattno > 0 ? ResolveVar(walk->analysis, walk->level, var, Resolve::kEnter) : nullptr;
-    if (target != nullptr) {
-      NoteRange(walk->analysis, target->occurrence, target->occurrence + 1, "a condition on it is not an equality of two expressions, each of one table's columns", 2);
-    }
-    return false;
-  }
-  return WalkChildren(node, NoteColumns, walk);
-}
-
-// Sub-selects of IN / = ANY below AND and OR of a condition: NULL there is as good as FALSE.
-void CollectTrueSublinks(Level* level, Node* node) {
-  check_stack_depth();
-  if (IsA(node, SubLink)) {
-    level->true_sublinks = lappend(level->true_sublinks, node);
-  } else if (IsA(node, BoolExpr) && reinterpret_cast<BoolExpr*>(node)->boolop != NOT_EXPR) {
-    ListCell* cell;
-    foreach (cell, reinterpret_cast<BoolExpr*>(node)->args) {
-      CollectTrueSublinks(level, static_cast<Node*>(lfirst(cell)));
-    }
-  }
-}
-
-// Both ways between the sides of an equality; false when one of them is no value of one occurrence.
-bool TryBothWays(Analysis* analysis, Level* level, const Join* join, const OpExpr* call, const Equality* equality) {
-  const Node* left = StripRelabel(static_cast<Node*>(linitial(call->args)));
-  const Node* right = StripRelabel(static_cast<Node*>(lsecond(call->args)));
-  if (!equality->null_safe) {
-    TryInverse(analysis, level, join, equality, left, right);
-    TryInverse(analysis, level, join, equality, right, left);
-  }
-  TryEdges(analysis, level, join, equality, left, right, true);
-  TryEdges(analysis, level, join, equality, right, left, false);
-  return ResolveExpression(analysis, level, join, left, Resolve::kEnter) != nullptr &&
-         ResolveExpression(analysis, level, join, right, Resolve::kEnter) != nullptr;
-}
-
-void EmitCondition(Analysis* analysis, Level* level, const Join* join, Node* node) {
-  check_stack_depth();
-  if (node == nullptr || level->inert) {
-    return;
-  }
-  ListCell* cell;
-  if (IsA(node, List)) {
-    foreach (cell, reinterpret_cast<List*>(node)) {
-      EmitCondition(analysis, level, join, static_cast<Node*>(lfirst(cell)));
-    }
-    return;
-  }
-  if (IsA(node, BoolExpr) && reinterpret_cast<BoolExpr*>(node)->boolop == AND_EXPR) {
-    foreach (cell, reinterpret_cast<BoolExpr*>(node)->args) {
-      EmitCondition(analysis, level, join, static_cast<Node*>(lfirst(cell)));
-    }
-    return;
-  }
-  CollectTrueSublinks(level, node);
-  Equality equality;
-  const OpExpr* call = FindEquality(node, &equality);
-  if (call != nullptr && TryBothWays(analysis, level, join, call, &equality)) {
-    return;
-  }
-  Walk walk = {analysis, level};
-  NoteColumns(node, &walk);
-}
 
 void EmitFrom(Analysis* analysis, Level* level, Node* node) {
   check_stack_depth();
@@ -301,7 +161,9 @@ bool WalkExpressions(Node* node, Walk* walk) {
 
 void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Equality* equality, bool far_is_left, int barred_from, int barred_to) {
   const bool constant = analysis->values[far->value].columns == nullptr || analysis->values[near->value].columns == nullptr;
-  if (constant || !IsComparableBy(analysis, far, equality->family)) {
+  // Equal arrays have equal elements.
+  const Oid family = equality->match == Match::kElement ? OwnEquality(ValueType(analysis, far->value, nullptr), InvalidOid).family : equality->family;
+  if (constant || !IsComparableBy(analysis, far, family)) {
     return;
   }
   const Oid far_type = ValueType(analysis, far->value, nullptr);
@@ -310,7 +172,7 @@ void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Eq
   uint32 equality_class = 0;
   const uint32 near_class = EqualityClassOf(analysis, near_type, equality->collation);
   const bool own_family = equality->family == OwnEquality(near_type, InvalidOid).family;
-  if (own_family && !equality->null_safe && near_class != 0 && near_class == EqualityClassOf(analysis, far_type, equality->collation)) {
+  if (own_family && equality->match == Match::kEqual && near_class != 0 && near_class == EqualityClassOf(analysis, far_type, equality->collation)) {
     equality_class = near_class;
   }
   const bool merged = !OidIsValid(analysis->occurrences[far->occurrence].relation) || !OidIsValid(analysis->occurrences[near->occurrence].relation);
@@ -331,13 +193,13 @@ void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Eq
   edge->near_value = near->value;
   edge->equality_class = equality_class;
   const Oid near_relation = analysis->occurrences[near->occurrence].relation;
-  edge->near_access = static_cast<int8_t>(OidIsValid(near_relation) ? NearAccess(analysis, near->value) : 2);
+  edge->near_access = static_cast<int8_t>(OidIsValid(near_relation) ? NearAccess(analysis, near->value, equality->match) : 2);
   edge->barred_from = barred_from;
   edge->barred_to = barred_to;
   edge->tag = tag;
   analysis->edge_infos[tag] = {far_is_left ? equality->commuted : equality->op, far_is_left ? equality->right_input : equality->left_input,
                                far_is_left ? equality->left_input : equality->right_input, equality->collation, equality->family,
-                               equality->null_safe};
+                               equality->match};
 }
 
 void WalkLevel(Analysis* analysis, Level* level) {

@@ -84,7 +84,7 @@ bool DescribeEquality(const OpExpr* call, Equality* equality) {
   op_input_types(call->opno, &equality->left_input, &equality->right_input);
   equality->collation = call->inputcollid;
   equality->family = family;
-  equality->null_safe = false;
+  equality->match = Match::kEqual;
   return OidIsValid(equality->commuted);
 }
 
@@ -103,14 +103,14 @@ const OpExpr* FindEquality(const Node* condition, Equality* equality) {
   if (!DescribeEquality(found, equality)) {
     return nullptr;
   }
-  equality->null_safe = call != condition;
+  equality->match = call == condition ? Match::kEqual : Match::kNullSafe;
   // A row is NULL when all its fields are: another matter.
-  return equality->null_safe && type_is_rowtype(exprType(static_cast<Node*>(linitial(found->args)))) ? nullptr : found;
+  return equality->match == Match::kNullSafe && type_is_rowtype(exprType(static_cast<Node*>(linitial(found->args)))) ? nullptr : found;
 }
 
 Equality OwnEquality(Oid type, Oid collation) {
   const TypeCacheEntry* entry = lookup_type_cache(getBaseType(type), TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY);
-  Equality equality = {entry->eq_opr, entry->eq_opr, InvalidOid, InvalidOid, collation, entry->btree_opf, false};
+  Equality equality = {entry->eq_opr, entry->eq_opr, InvalidOid, InvalidOid, collation, entry->btree_opf, Match::kEqual};
   if (OidIsValid(entry->eq_opr)) {
     op_input_types(entry->eq_opr, &equality.left_input, &equality.right_input);
   }
@@ -138,7 +138,7 @@ uint32 EqualityClassOf(Analysis* analysis, Oid type, Oid collation) {
 
 Oid FamilyEquality(Oid family, Oid left, Oid right) { return get_opfamily_member(family, left, right, BTEqualStrategyNumber); }
 
-int NearAccess(const Analysis* analysis, int32 value) {
+int NearAccess(const Analysis* analysis, int32 value, Match match) {
   int access = 0;
   const AttrNumber column = PlainColumn(analysis, value);
   ::Relation relation = relation_open(analysis->occurrences[analysis->values[value].occurrence].relation, AccessShareLock);
@@ -148,7 +148,7 @@ int NearAccess(const Analysis* analysis, int32 value) {
     ::Relation index = index_open(lfirst_oid(cell), AccessShareLock);
     const bool fits = column != InvalidAttrNumber ? index->rd_index->indkey.values[0] == column : IsIndexedFirst(index, analysis->values[value].expressions);
     if (fits && index->rd_index->indisvalid && heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr) &&
-        (index->rd_rel->relam == BTREE_AM_OID || index->rd_rel->relam == HASH_AM_OID)) {
+        (match == Match::kHolds ? index->rd_rel->relam == GIN_AM_OID : index->rd_rel->relam == BTREE_AM_OID || index->rd_rel->relam == HASH_AM_OID)) {
       access = Max(access, index->rd_index->indisunique && index->rd_index->indnkeyatts == 1 ? 2 : 1);
     }
     index_close(index, NoLock);

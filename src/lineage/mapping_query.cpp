@@ -146,30 +146,78 @@ bool IsArrayOfValues(const Analysis* analysis, int32 value) {
   return PlainColumn(analysis, value) != InvalidAttrNumber && OidIsValid(get_array_type(ValueType(analysis, value, nullptr)));
 }
 
-// The first step when it compares with = ANY ($1).
+// Whether the array operators compare the near array's elements with the value at hand as the view does.
+bool IsOfElements(const Analysis* analysis, const core::LineageStep* step, int32 value) {
+  const Oid collation = analysis->edge_infos[step->edge_tag].collation;
+  return get_element_type(ValueType(analysis, step->match_value, nullptr)) == ValueType(analysis, value, nullptr) && TellsApart(collation);
+}
+
+// `operand` under a collation that neither side may have of its own.
+const char* Collated(const char* operand, Oid collation) {
+  return OidIsValid(collation) && collation != DEFAULT_COLLATION_OID ? psprintf("(%s COLLATE %s)", operand, CollationName(collation)) : operand;
+}
+
+// The near array h<alias> holds the value at hand.
+const char* HoldsCondition(const Analysis* analysis, const core::LineageStep* step, int32 value, int alias) {
+  const EdgeInfo* info = &analysis->edge_infos[step->edge_tag];
+  const char* near = Operand(analysis, step->match_value, alias);
+  const char* at_hand = Operand(analysis, value, alias - 1);
+  if (IsOfElements(analysis, step, value)) {
+    return psprintf("%s OPERATOR(pg_catalog.@>) ARRAY[%s]", near, Collated(at_hand, info->collation));
+  }
+  const Oid element_type = getBaseType(get_element_type(ValueType(analysis, step->match_value, nullptr)));
+  const Oid value_type = ValueType(analysis, value, nullptr);
+  Comparison comparison = Compare(analysis, step, element_type, value_type);
+  const Oid op = ValueType(analysis, analysis->edges[step->edge_tag].far_value, nullptr) == value_type ? get_commutator(info->op)
+                                                                                                     : FamilyEquality(info->family, value_type, element_type);
+  if (comparison.near_input != element_type && !IsPolymorphicType(comparison.near_input)) {
+    near = psprintf("%s::%s[]", near, format_type_be_qualified(comparison.near_input));
+  }
+  return psprintf("%s %s ANY (%s)", Collated(Cast(at_hand, value_type, comparison.value_input), info->collation), OperatorName(op), near);
+}
+
+// What makes a row of the relation h<alias> match the value of the item h<alias - 1>.
+const char* Condition(const Analysis* analysis, const core::LineageStep* step, int32 value, int alias) {
+  const EdgeInfo* info = &analysis->edge_infos[step->edge_tag];
+  if (info->match == Match::kHolds) {
+    return HoldsCondition(analysis, step, value, alias);
+  }
+  Oid value_collation;
+  const Oid near_type = ValueType(analysis, step->match_value, nullptr), value_type = ValueType(analysis, value, &value_collation);
+  const Comparison comparison = Compare(analysis, step, near_type, value_type);
+  const char* near = NearOperand(analysis, step, &comparison, near_type, value_collation, alias);
+  if (info->match == Match::kElement) {
+    const bool cast = comparison.value_input != getBaseType(get_element_type(value_type)) && !IsPolymorphicType(comparison.value_input);
+    const char* array = Operand(analysis, value, alias - 1);
+    return psprintf("%s %s ANY (%s)", near, comparison.op, cast ? psprintf("%s::%s[]", array, format_type_be_qualified(comparison.value_input)) : array);
+  }
+  const char* at_hand = Cast(Operand(analysis, value, alias - 1), value_type, comparison.value_input);
+  const char* condition = psprintf("%s %s %s", near, comparison.op, at_hand);
+  return info->match == Match::kNullSafe ? psprintf("(%s OR %s IS NULL AND %s IS NULL)", condition, near, at_hand) : condition;
+}
+
+// Whether the first step can compare with all captured values at once.
+bool TakesArray(const Analysis* analysis, const core::LineageStep* step, int32 value) {
+  const EdgeInfo* info = &analysis->edge_infos[step->edge_tag];
+  const bool plain_collation = !OidIsValid(info->collation) || info->collation == DEFAULT_COLLATION_OID;
+  return IsArrayOfValues(analysis, value) &&
+         (info->match == Match::kEqual || (info->match == Match::kHolds && plain_collation && IsOfElements(analysis, step, value)));
+}
+
+// The first step when it does: = ANY ($1), or && $1.
 void AppendAnyStep(const Analysis* analysis, const core::LineageStep* step, int32 value, StringInfo from, StringInfo where) {
+  appendStringInfoString(from, Table(&analysis->occurrences[step->occurrence], 1));
+  if (analysis->edge_infos[step->edge_tag].match == Match::kHolds) {
+    appendStringInfo(where, " WHERE %s OPERATOR(pg_catalog.&&) $1", Operand(analysis, step->match_value, 1));
+    return;
+  }
   const Oid near_type = ValueType(analysis, step->match_value, nullptr), value_type = ValueType(analysis, value, nullptr);
   const Comparison comparison = Compare(analysis, step, near_type, value_type);
   const char* values = Cast("$1", value_type, comparison.value_input);
   if (strcmp(values, "$1") != 0) {
     values = psprintf("%s[]", values);
   }
-  appendStringInfoString(from, Table(&analysis->occurrences[step->occurrence], 1));
   appendStringInfo(where, " WHERE %s %s ANY (%s)", NearOperand(analysis, step, &comparison, near_type, InvalidOid, 1), comparison.op, values);
-}
-
-// A step from `value` of the item h<alias - 1> to the relation h<alias>.
-void AppendStep(const Analysis* analysis, const core::LineageStep* step, int32 value, int alias, StringInfo from) {
-  Oid value_collation;
-  const Oid near_type = ValueType(analysis, step->match_value, nullptr), value_type = ValueType(analysis, value, &value_collation);
-  const Comparison comparison = Compare(analysis, step, near_type, value_type);
-  const char* near = NearOperand(analysis, step, &comparison, near_type, value_collation, alias);
-  const char* at_hand = Cast(Operand(analysis, value, alias - 1), value_type, comparison.value_input);
-  const char* condition = psprintf("%s %s %s", near, comparison.op, at_hand);
-  if (analysis->edge_infos[step->edge_tag].null_safe) {
-    condition = psprintf("(%s OR %s IS NULL AND %s IS NULL)", condition, near, at_hand);
-  }
-  appendStringInfo(from, " JOIN %s ON %s", Table(&analysis->occurrences[step->occurrence], alias), condition);
 }
 
 // Part `part` of the value at hand as a value of the key column.
@@ -219,7 +267,7 @@ const char* WordQuery(const Analysis* analysis, int32 value, const core::Lineage
   StringInfoData from, where;
   initStringInfo(&from);
   initStringInfo(&where);
-  const bool any = step_count > 0 && IsArrayOfValues(analysis, value) && !analysis->edge_infos[steps[0].edge_tag].null_safe;
+  const bool any = step_count > 0 && TakesArray(analysis, &steps[0], value);
   if (!any) {
     appendStringInfoString(&from, CapturedItem(analysis, value));
   }
@@ -230,7 +278,7 @@ const char* WordQuery(const Analysis* analysis, int32 value, const core::Lineage
     if (i == 0 && any) {
       AppendAnyStep(analysis, &steps[0], value, &from, &where);
     } else {
-      AppendStep(analysis, &steps[i], value, i + 1, &from);
+      appendStringInfo(&from, " JOIN %s ON %s", Table(&analysis->occurrences[steps[i].occurrence], i + 1), Condition(analysis, &steps[i], value, i + 1));
     }
     value = steps[i].next_value;
   }

@@ -73,7 +73,7 @@ class Generator:
     def equality(self, left, right):
         """An equality of expressions."""
         form = self.pick(["%s + 1 = %s", "coalesce(%s, 1) = %s", "%s = coalesce(%s, 2)", "%s::text = %s::text", "%s % 2 = %s", "%s = %s - 1", "nullif(%s, 2) = %s",
-                          "%s IS NOT DISTINCT FROM %s", "%s IS NOT DISTINCT FROM %s"])
+                          "%s IS NOT DISTINCT FROM %s", "%s IS NOT DISTINCT FROM %s", "%s = ANY (ARRAY[%s, 2])", "ARRAY[%s, 1] @> ARRAY[%s]"])
         return form.replace("% 2", "%% 2") % (left, right)
 
     def conditions(self, depth, left, right, outer, high=2):

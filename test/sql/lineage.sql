@@ -132,6 +132,15 @@ SELECT base_table, capture_columns, kind, captures_nulls, mapping_query FROM pg_
 SELECT q AS query, pg_temp.outcome(q) FROM unnest(ARRAY['SELECT a.id AS k, s.c FROM lin.a JOIN (SELECT n::text AS t, count(*) AS c FROM lin.b GROUP BY n) s ON s.t = a.t',
   'SELECT a.id AS k, b.t FROM lin.a LEFT JOIN lin.b ON b.id = a.b JOIN lin.b o ON o.t = coalesce(b.t, ''none'')', 'SELECT a.id AS k, b.t FROM lin.a JOIN lin.b ON b.b + a.b = a.id']) q;
 
+-- Arrays.
+CREATE TABLE lin.tag (pk int PRIMARY KEY, wide bigint, name text COLLATE "C", label varchar);
+CREATE TABLE lin.tagged (id int PRIMARY KEY, tags int[], names text[], labels varchar[]);
+CREATE VIEW lin.v_tagged AS SELECT g.id AS k, (SELECT count(*) FROM lin.tag t WHERE t.pk = ANY (g.tags)) AS a, (SELECT count(*) FROM lin.tag t WHERE g.names @> ARRAY[t.name]) AS b,
+  (SELECT count(*) FROM lin.tag t JOIN unnest(g.tags) e ON e = t.wide) AS c, (SELECT count(*) FROM lin.tag t WHERE t.label IN (SELECT unnest(g.labels))) AS d FROM lin.tagged g;
+SELECT base_table, capture_columns, kind, mapping_query FROM pg_tviews_derive('lin.v_tagged', '{k}');
+CREATE VIEW lin.v_tag AS SELECT t.pk AS k, count(g.id) FROM lin.tag t LEFT JOIN lin.tagged g ON g.tags && ARRAY[t.pk] OR false LEFT JOIN lin.tagged h ON t.pk = ANY (h.tags) GROUP BY t.pk;
+SELECT base_table, capture_columns, kind, mapping_query, reason FROM pg_tviews_derive('lin.v_tag', '{k}', true);
+
 -- Keys of several columns: one table has them all, a feed, or only a part is found and the rest is looked up.
 SELECT base_table, capture_columns, kind, mapping_query FROM pg_tviews_derive('ops.v_device_day', '{device_id,day}');
 CREATE VIEW lin.v_feed AS SELECT 'a' AS kind, a.id, b.t FROM lin.a LEFT JOIN lin.b ON b.id = a.b UNION ALL SELECT 'b', b.id, b.t FROM lin.b;
