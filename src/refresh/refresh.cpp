@@ -15,6 +15,9 @@ namespace {
 constexpr size_t kGenericUpTo = 16;
 constexpr size_t kFullFrom = 256;      // below, the whole view is not considered
 constexpr double kFullFraction = 0.3;  // of the table's rows
+// For almost all keys the whole view is taken though it seems dearer: the planner thinks an array that it does not know short.
+constexpr double kAlmostAll = 0.8;
+constexpr double kSeemsDearer = 4.0;
 
 // Plans both forms with the real keys when that is due, and says which to run.  kFull: the whole view is cheaper.
 Form Choose(const Session* session, const Arguments& arguments, Choice* choice, PlanKind kind, char** text) {
@@ -39,7 +42,8 @@ Form Choose(const Session* session, const Arguments& arguments, Choice* choice, 
     const Arguments none = {};
     const double full = StatementCost(GetStatement(tview->table, FormText(tview, Form::kFull), none, PlanKind::kCustom), none);
     // The cost of the form was that of the keys it was chosen with; about as many, by the size class.
-    if (full < ChosenCost(choice)) {
+    const double bearable = session->wanted->count > kAlmostAll * rows ? kSeemsDearer : 1;
+    if (full < bearable * ChosenCost(choice)) {
       return Form::kFull;
     }
   }
