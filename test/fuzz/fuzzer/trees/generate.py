@@ -12,7 +12,7 @@ from . import features, tables
 from .case import Step, Wrong, refused
 from .views import Maker
 
-CONSTRAINED = ("unlogged", "background", "min_interval", "settings")
+CONSTRAINED = ("unlogged", "background", "min_interval", "settings", "partition_by")
 
 
 class Tally:
@@ -99,7 +99,8 @@ def one_tview(bench, rng, tally, steps, maker, n, only):
         if feature in enabled and (rng.random() < 0.25 or feature == only):
             used.add(feature)
             value = {"unlogged": ("unlogged", True), "background": ("build", "background"), "min_interval": ("min_interval", "30 ms"),
-                     "settings": ("settings", {"TimeZone": "Asia/Tokyo", "DateStyle": "German, DMY"}), "unkeyed full": ("on_unkeyed", "full")}[feature]
+                     "settings": ("settings", {"TimeZone": "Asia/Tokyo", "DateStyle": "German, DMY"}), "unkeyed full": ("on_unkeyed", "full"),
+                     "partition_by": ("partition_by", f"{rng.choice(['HASH', 'RANGE', 'LIST'])} ({quote(rng.choice(key))})")}[feature]
             options[value[0]] = value[1]
     text = options and ", " + "'" + json.dumps(options).replace("'", "''") + "'" or ""
     body = query.replace("'", "''")

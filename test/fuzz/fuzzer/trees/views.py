@@ -82,7 +82,8 @@ class Maker(Edges, Values, Joins):
                 return *made, None, True
         from_alias, far = (alias, rel) if grouped else self.rng.choice(scope)
         if not grouped and far.key and self.may("window value", 0.3):
-            return f"row_number() OVER (PARTITION BY {self.column(alias, rel)[0]} ORDER BY {', '.join(f'{k}::text' for k in self.key_of(alias, rel))})", "bigint", None, True
+            order = ", ".join(f"{k}::text" for a, r in scope for k in self.key_of(a, r))   # of all: rows may have multiplied
+            return f"row_number() OVER (PARTITION BY {self.column(alias, rel)[0]} ORDER BY {order})", "bigint", None, True
         if far.sql and self.may("whole row", 0.2):
             return f"to_jsonb({from_alias})", "jsonb", None, True
         if self.may("sql function", 0.2):
