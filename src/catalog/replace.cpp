@@ -191,6 +191,21 @@ void WriteRow(const Building& building, const char* const* key, int key_count, S
   CommandCounterIncrement();
 }
 
+bool IsIndexed(Oid table, const char* column) {
+  Relation relation = table_open(table, NoLock);
+  const AttrNumber number = get_attnum(table, column);
+  const List* indexes = RelationGetIndexList(relation);
+  bool found = false;
+  const ListCell* cell;
+  foreach (cell, indexes) {
+    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+    found = found || (index->rd_index->indkey.values[0] == number && RelationGetIndexPredicate(index) == NIL);
+    index_close(index, NoLock);
+  }
+  table_close(relation, NoLock);
+  return found;
+}
+
 // The names of the columns that get the index their name asks for.
 List* ColumnsToIndex(const Replacing& self, const Building& building, bool key_is_new) {
   List* names = NIL;
@@ -202,7 +217,7 @@ List* ColumnsToIndex(const Replacing& self, const Building& building, bool key_i
     names = lappend(names, const_cast<char*>(static_cast<const Column*>(lfirst(cell))->name));
   }
   for (int i = 1; i < building.key_count && key_is_new; ++i) {
-    if (!NamesContain(names, building.key[i])) {
+    if (!NamesContain(names, building.key[i]) && !IsIndexed(building.table, building.key[i])) {
       names = lappend(names, const_cast<char*>(building.key[i]));
     }
   }

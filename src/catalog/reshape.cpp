@@ -35,7 +35,7 @@ void CheckCast(Oid table, const Column& have, const Column& want) {
   }
 }
 
-// What of the user's depends on a column: all but its default and the one-column index that pg_tviews makes.
+// What of the user's depends on a column: all but its default and a plain index on it alone, such as pg_tviews makes.
 const char* Dependants(Oid table, AttrNumber column) {
   const SqlContext context = EnterSql(ExtensionOwner());
   RunSql(
@@ -45,7 +45,7 @@ const char* Dependants(Oid table, AttrNumber column) {
       "FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 "
       "AND NOT (d.classid = 'pg_attrdef'::regclass AND EXISTS (SELECT FROM pg_attrdef a WHERE a.oid = d.objid AND a.adrelid = $1 AND a.adnum = $2)) "
       "AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2 "
-      "  WHERE i.indexrelid = d.objid AND i.indnatts = 1 AND i.indexprs IS NULL AND i.indpred IS NULL AND m.amname = 'btree' AND (a.attname = 'id' OR NOT i.indisunique AND starts_with(a.attname, 'fk_'))))",
+      "  WHERE i.indexrelid = d.objid AND i.indnatts = 1 AND i.indexprs IS NULL AND i.indpred IS NULL AND m.amname = 'btree' AND (a.attname = 'id' OR NOT i.indisunique AND (starts_with(a.attname, 'fk_') OR starts_with(c.relname, (SELECT relname FROM pg_class WHERE oid = $1) || '_' || a.attname || '_idx')))))",
       {OidArgument(table), IntArgument(column)});
   bool is_null;
   const Datum found = ResultDatum(0, 1, &is_null);
