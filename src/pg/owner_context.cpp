@@ -45,7 +45,8 @@ OwnerContext EnterOwner(Oid owner, ArrayType* settings) {
     AfterTriggerSetState(immediate);
   }
   GetUserIdAndSecContext(&context.saved_user, &context.saved_security);
-  SetUserIdAndSecContext(owner, context.saved_security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+  // FORCE ROW LEVEL SECURITY on the TVIEW's own table must not hide its rows from the refresh.
+  SetUserIdAndSecContext(owner, context.saved_security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
   context.guc_level = NewGUCNestLevel();
 
   Pin("row_security", "off");  // a policy that would hide rows is an error, not an empty TVIEW

@@ -27,6 +27,7 @@ enum Column : AttrNumber {
 };
 
 constexpr int64 kFailedBaseMs = 1000, kFailedLimitMs = 600000;
+constexpr int64 kConstraintLimitMs = 10000;  // the row that stands in the way, or is missing, comes and goes without notice
 constexpr int64 kHastenMs = 1000, kHastenLimitMs = 30000;
 constexpr double kRestFactor = 20;
 constexpr int64 kLockedBaseMs = 50, kLockedLimitMs = 5000;
@@ -56,7 +57,9 @@ int64 RestMs(Oid tview) {
   return time == nullptr ? 0 : Min(static_cast<int64>(time->ms * kRestFactor), kFailedLimitMs);
 }
 
-TimestampTz NextAttempt(const catalog::Tview* tview, bool whole, const char* reason, int attempts, TimestampTz now) {
+bool IsConstraint(const char* sqlstate) { return sqlstate != nullptr && strncmp(sqlstate, "23", 2) == 0; }
+
+TimestampTz NextAttempt(const catalog::Tview* tview, bool whole, const char* reason, const char* sqlstate, int attempts, TimestampTz now) {
   const uint64 seed = static_cast<uint64>(now) ^ (static_cast<uint64>(tview->table) << 32);
   int64 ms = 0;
   if (SameReason(reason, "paused")) {
@@ -64,7 +67,8 @@ TimestampTz NextAttempt(const catalog::Tview* tview, bool whole, const char* rea
   } else if (SameReason(reason, "locked")) {
     ms = core::BackoffMilliseconds(attempts, kLockedBaseMs, kLockedLimitMs, seed);
   } else if (SameReason(reason, "failed")) {
-    ms = Max(core::BackoffMilliseconds(attempts, kFailedBaseMs, kFailedLimitMs, seed), whole ? RestMs(tview->table) : 0);
+    const int64 limit = IsConstraint(sqlstate) ? kConstraintLimitMs : kFailedLimitMs;
+    ms = Max(core::BackoffMilliseconds(attempts, kFailedBaseMs, limit, seed), whole ? RestMs(tview->table) : 0);
   }
   return TimestampTzPlusMilliseconds(now, ms);
 }
@@ -178,7 +182,7 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
   values[kReason - 1] = CStringGetTextDatum(reason);
   values[kSince - 1] = TimestampTzGetDatum(now);
   values[kAttempts - 1] = Int32GetDatum(attempts);
-  values[kNextAttempt - 1] = TimestampTzGetDatum(next != 0 ? next : NextAttempt(tview, key.size == 0, reason, attempts, now));
+  values[kNextAttempt - 1] = TimestampTzGetDatum(next != 0 ? next : NextAttempt(tview, key.size == 0, reason, sqlstate, attempts, now));
   nulls[kSqlstate - 1] = sqlstate == nullptr;
   values[kSqlstate - 1] = sqlstate != nullptr ? CStringGetTextDatum(sqlstate) : 0;
   nulls[kMessage - 1] = message == nullptr;
