@@ -314,6 +314,7 @@ void Replace(Replacing* self) {
   if (match == RowMatch::kNone) {
     MakeIndexes(*self, &building, true);
   }
+  ForgetDeferredRows(self->table);
   const int64 changed = options.background ? 0 : RepairNow(self->table);
   if (by_old_key) {
     DropOldKey(building, self->before);
@@ -326,7 +327,9 @@ void Replace(Replacing* self) {
   CommandCounterIncrement();
   CarryDefinition(self->table);
   RecomputeLevels();
-  SettleDeferred(self->table, options.background);
+  if (options.background) {
+    MarkForReconciliation(self->table);
+  }
   AuditReplaced(*self, building, changed);
 }
 

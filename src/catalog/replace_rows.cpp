@@ -130,13 +130,10 @@ void ClearForNewKey(const Building& building, const Registered& before) {
   DropOldKey(building, before);
 }
 
-void SettleDeferred(Oid table, bool background) {
+void ForgetDeferredRows(Oid table) {
   const SqlContext context = EnterSql(ExtensionOwner());
   RunSql("DELETE FROM %s.pg_tview_deferred WHERE tview = $1", {OidArgument(table)});
   LeaveSql(context);
-  if (background) {
-    MarkForReconciliation(table);
-  }
 }
 
 }  // namespace tviews::catalog

@@ -25,7 +25,7 @@ void ClearForNewKey(const Building& building, const Registered& before);
 // foreign key refers to it.
 void DropOldKey(const Building& building, const Registered& before);
 
-// Afterwards: nothing of what was deferred is owed, or all of it in the background.
-void SettleDeferred(Oid table, bool background);
+// What was deferred is of the old definition, and comes to nothing when all rows are compared.
+void ForgetDeferredRows(Oid table);
 
 }  // namespace tviews::catalog

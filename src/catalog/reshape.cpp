@@ -62,6 +62,13 @@ void CheckDropped(Oid table, const char* column) {
   }
 }
 
+// The server names what uses a column whose type is to change, and says no more.
+void HintUsed(void*) {
+  if (geterrcode() == ERRCODE_FEATURE_NOT_SUPPORTED) {
+    errhint("Drop or change what uses the column first, or keep its type in the query.");
+  }
+}
+
 }  // namespace
 
 Columns ColumnsOf(Oid relation) {
@@ -159,9 +166,12 @@ void Reshape(Oid table, const Reshaping& reshaping) {
   if (sql.len == 0) {
     return;
   }
+  ErrorContextCallback callback = {error_context_stack, HintUsed, nullptr};
+  error_context_stack = &callback;
   const SqlContext context = EnterSql(OwnerOf(table));
   RunUtility(psprintf("ALTER TABLE %s%s", QualifiedName(table), sql.data));
   LeaveSql(context);
+  error_context_stack = callback.previous;
   CommandCounterIncrement();
 }
 
