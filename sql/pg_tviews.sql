@@ -232,6 +232,10 @@ CREATE FUNCTION pg_tviews_affected(base_table regclass, key text) RETURNS TABLE 
 COMMENT ON FUNCTION pg_tviews_affected(regclass, text) IS
   'pg_tviews: which rows of which TVIEWs a change of this row would touch, by its present values; key NULL: the whole TVIEW';
 
+CREATE FUNCTION pg_tviews_suggest_indexes(entity_name text) RETURNS TABLE (index_suggestion text, reason text)
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_suggest_indexes(text) IS 'the indexes that a TVIEW, its view and its mapping queries lack, as statements that run as they are';
+
 -- ---------------------------------------------------------------------------------------------------- watch
 
 -- Functions behind the views: each shows a user only what is his to see.

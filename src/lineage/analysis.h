@@ -269,6 +269,8 @@ uint32 EqualityClassOf(Analysis* analysis, Oid type, Oid collation);
 Oid FamilyEquality(Oid family, Oid left, Oid right);
 // 2, 1, 0: rows are found by the value through a unique index, an index, none.
 int NearAccess(const Analysis* analysis, int32 value, Match match);
+// The same for an expression over one relation (varno 1).
+int Access(Oid relation, const Node* expression, Match match);
 
 // ---- arrays.cpp
 
@@ -335,6 +337,11 @@ bool Concerns(const Analysis* analysis, const Crossing* crossing, int occurrence
 void FindWays(Analysis* analysis, List* crossings, Solution* to_key, const Key* key);
 // Appends to `paths` (of Path*) those of `occurrence` through the crossings above it.  False when one cannot be had.
 bool WordCrossingPaths(Analysis* analysis, const List* crossings, int occurrence, List** paths);
+
+// ---- lookups.cpp
+
+// The lookups (List* of MissingIndex*) along the paths of a solution for which there is no index.
+List* UnindexedLookups(const Analysis* analysis, const Solution* solution, const Key* key);
 
 // ---- never_null.cpp
 

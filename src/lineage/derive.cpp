@@ -261,13 +261,7 @@ Derived Derive(const Request& request, bool crossing) {
   return derived;
 }
 
-}  // namespace
-
-Lineage DeriveLineage(const Request& request) {
-  if (get_rel_persistence(request.view) == RELPERSISTENCE_TEMP) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot be defined by temporary view %s", QualifiedName(request.view)),
-                    errhint("Use an ordinary view over ordinary tables.")));
-  }
+Derived DeriveBest(const Request& request) {
   Derived derived = Derive(request, false);
   if (derived.pathless > 0) {
     const Derived crossing = Derive(request, true);
@@ -275,6 +269,17 @@ Lineage DeriveLineage(const Request& request) {
       derived = crossing;
     }
   }
+  return derived;
+}
+
+}  // namespace
+
+Lineage DeriveLineage(const Request& request) {
+  if (get_rel_persistence(request.view) == RELPERSISTENCE_TEMP) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot be defined by temporary view %s", QualifiedName(request.view)),
+                    errhint("Use an ordinary view over ordinary tables.")));
+  }
+  Derived derived = DeriveBest(request);
   if (!request.unkeyed_full) {
     CheckKey(&derived.analysis, derived.top, &derived.key);
   }
@@ -284,6 +289,11 @@ Lineage DeriveLineage(const Request& request) {
   }
   derived.lineage.narrowed = NarrowedQuery(derived.top->query, request);
   return derived.lineage;
+}
+
+List* MissingIndexes(const Request& request) {
+  const Derived derived = DeriveBest(request);
+  return UnindexedLookups(&derived.analysis, &derived.solution, &derived.key);
 }
 
 }  // namespace tviews::lineage

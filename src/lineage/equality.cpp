@@ -30,12 +30,15 @@ uint32 NumberOf(Analysis* analysis, Oid family, Oid type) {
 }
 
 // Whether the index's first column is the expression.
-bool IsIndexedFirst(::Relation index, const List* expressions) {
-  List* indexed = index->rd_index->indkey.values[0] == InvalidAttrNumber ? RelationGetIndexExpressions(index) : NIL;
-  if (indexed == NIL || list_length(expressions) != 1) {
+bool IsIndexedFirst(::Relation index, const Node* expression) {
+  if (IsA(expression, Var)) {
+    return index->rd_index->indkey.values[0] == reinterpret_cast<const Var*>(expression)->varattno;
+  }
+  const List* indexed = index->rd_index->indkey.values[0] == InvalidAttrNumber ? RelationGetIndexExpressions(index) : NIL;
+  if (indexed == NIL) {
     return false;
   }
-  Node* simple = eval_const_expressions(nullptr, static_cast<Node*>(copyObjectImpl(linitial(expressions))));
+  Node* simple = eval_const_expressions(nullptr, static_cast<Node*>(copyObjectImpl(expression)));
   return equal(StripRelabel(static_cast<Node*>(linitial(indexed))), StripRelabel(simple));
 }
 
@@ -138,24 +141,27 @@ uint32 EqualityClassOf(Analysis* analysis, Oid type, Oid collation) {
 
 Oid FamilyEquality(Oid family, Oid left, Oid right) { return get_opfamily_member(family, left, right, BTEqualStrategyNumber); }
 
-int NearAccess(const Analysis* analysis, int32 value, Match match) {
+int Access(Oid relation, const Node* expression, Match match) {
   int access = 0;
-  const AttrNumber column = PlainColumn(analysis, value);
-  ::Relation relation = relation_open(analysis->occurrences[analysis->values[value].occurrence].relation, AccessShareLock);
-  List* indexes = RelationGetIndexList(relation);
+  ::Relation table = relation_open(relation, AccessShareLock);
+  List* indexes = RelationGetIndexList(table);
   ListCell* cell;
   foreach (cell, indexes) {
     ::Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-    const bool fits = column != InvalidAttrNumber ? index->rd_index->indkey.values[0] == column : IsIndexedFirst(index, analysis->values[value].expressions);
-    if (fits && index->rd_index->indisvalid && heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr) &&
+    if (IsIndexedFirst(index, expression) && index->rd_index->indisvalid && heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr) &&
         (match == Match::kHolds ? index->rd_rel->relam == GIN_AM_OID : index->rd_rel->relam == BTREE_AM_OID || index->rd_rel->relam == HASH_AM_OID)) {
       access = Max(access, index->rd_index->indisunique && index->rd_index->indnkeyatts == 1 ? 2 : 1);
     }
     index_close(index, NoLock);
   }
   list_free(indexes);
-  relation_close(relation, NoLock);
+  relation_close(table, NoLock);
   return access;
+}
+
+int NearAccess(const Analysis* analysis, int32 value, Match match) {
+  const Value* near = &analysis->values[value];
+  return list_length(near->expressions) == 1 ? Access(analysis->occurrences[near->occurrence].relation, static_cast<const Node*>(linitial(near->expressions)), match) : 0;
 }
 
 }  // namespace tviews::lineage

@@ -50,6 +50,18 @@ struct Request {
 // condition, or the offending function, in the message and what to do in the HINT.
 Lineage DeriveLineage(const Request& request);
 
+// An index that would help: no index is led by what rows are looked up by.
+struct MissingIndex {
+  Oid relation;
+  const char* columns;  // as CREATE INDEX writes them
+  bool gin;             // of an array, for the elements it holds; else a btree
+  bool mapping;         // for a mapping query; else for the view, that looks up rows by what it knows of the key
+};
+
+// The indexes (List* of MissingIndex*) that the mapping queries of a TVIEW and its view lack.  Indexes that are partial do not count.
+// Expressions that no index can hold are left out.  Ereports as DeriveLineage.
+List* MissingIndexes(const Request& request);
+
 // The relations a query reads, nested views and inlinable functions expanded, without any further check (registration locks them first).
 List* RelationsRead(Oid view);
 
