@@ -3,6 +3,7 @@
 #include "catalog/internal_sql.h"
 #include "catalog/register.h"
 #include "catalog/registration.h"
+#include "catalog/rows.h"
 
 namespace tviews::catalog {
 namespace {
@@ -29,8 +30,13 @@ const char* CheckSchema(const NewTview& definition) {
   if (isAnyTempNamespace(oid)) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot be temporary"), errhint("Name an ordinary schema.")));
   }
-  if (OidIsValid(get_relname_relid(definition.name, oid))) {
-    ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE), errmsg("relation \"%s\" already exists", definition.name)));
+  const Oid existing = get_relname_relid(definition.name, oid);
+  if (OidIsValid(existing)) {
+    const char kind = get_rel_relkind(existing);
+    const char* hint = IsTviewTable(existing)                                          ? "pg_tviews_create_or_replace() redefines a TVIEW."
+                       : kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ? "pg_tviews_adopt() makes an existing table a TVIEW."
+                                                                                       : nullptr;
+    ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE), errmsg("relation \"%s\" already exists", definition.name), hint != nullptr ? errhint("%s", hint) : 0));
   }
   return get_namespace_name(oid);
 }

@@ -52,9 +52,11 @@ bool ColumnCanBeUnique(const Building& building, const char* column) {
 bool IsUuid(const Building& building, const char* column) { return getBaseType(get_atttype(building.table, get_attnum(building.table, column))) == UUIDOID; }
 
 // Where partitioning forbids the primary key: an index to find rows by, and a look at the first rows.
-void MakeKeyAccess(const Building& building, const char* in) {
+void MakeKeyAccess(const Building& building, bool there, const char* in) {
   const char* key = ColumnList(building.key, building.key_count);
-  RunUtility(psprintf("CREATE INDEX ON %s (%s)%s", building.qualified, key, in));
+  if (!there) {
+    RunUtility(psprintf("CREATE INDEX ON %s (%s)%s", building.qualified, key, in));
+  }
   if (SPI_execute(psprintf("SELECT pg_catalog.concat_ws(', ', %s) FROM %s GROUP BY %s HAVING pg_catalog.count(*) > 1 LIMIT 1", key, building.qualified, key), false, 1) != SPI_OK_SELECT) {
     elog(ERROR, "looking for rows with the same key failed");
   }
@@ -76,7 +78,7 @@ void MakeKeyIndex(Building* building) {
   if (CanBeUnique(building->table, key, building->key_count)) {
     MakeUnique(building, nullptr, psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s)%s", building->qualified, ColumnList(building->key, building->key_count), Tablespace(*building, " USING INDEX")));
   } else {
-    MakeKeyAccess(*building, Tablespace(*building, ""));
+    MakeKeyAccess(*building, OidIsValid(FindKeyAccess(building->table, key, building->key_count)), Tablespace(*building, ""));
   }
 }
 

@@ -15,6 +15,7 @@ CREATE TABLE tv_post (
 CREATE INDEX tv_post_shout ON tv_post (shout);
 INSERT INTO tv_post (pk_post, title, author, fk_user, score, note)
   VALUES (1, 'one', 'ann', 1, 1.3, 'right'), (2, 'wrong', 'bob', 2, 2, 'changed'), (9, 'extra', 'x', 1, 0, 'goes');
+SELECT pg_tviews_create('tv_post', 'SELECT pk_post FROM tb_post');
 CREATE TABLE before AS SELECT ctid AS place, * FROM tv_post;
 SELECT pg_tviews_adopt('tv_post', 'SELECT p.pk_post, p.fk_user, p.title, p.score, u.name AS author FROM tb_post p JOIN tb_user u ON u.pk_user = p.fk_user');
 SELECT pk_post, title, author, fk_user, score, note, made, shout FROM tv_post ORDER BY 1;

@@ -30,6 +30,14 @@ DELETE FROM tb_event WHERE pk_event = 3;
 SELECT pg_tviews_wait();
 SELECT tableoid::regclass, pk_event, at, title FROM tv_event ORDER BY 2;
 SELECT * FROM tviews_oracle();
+-- Another key and back: no second index on the first one.
+SELECT pg_tviews_create('event', 'SELECT 1 AS pk_event');
+SELECT pg_tviews_create_or_replace('event', 'SELECT pk_event, at, title FROM tb_event WHERE at IS NOT NULL', '{"key": ["pk_event", "at"]}');
+SELECT pg_tviews_create_or_replace('event', 'SELECT pk_event, at, title FROM tb_event WHERE at IS NOT NULL');
+SELECT indexdef FROM indexes WHERE indexdef LIKE '% ON ONLY %' ORDER BY 1;
+UPDATE tb_event SET at = at + 30;
+SELECT pg_tviews_wait();
+SELECT * FROM tviews_oracle();
 DROP TABLE tv_event;
 SELECT count(*) FROM shape;
 -- By list, on a column of the key: unique.  By hash.
