@@ -35,7 +35,7 @@ struct Level {
   CommonTableExpr* cte;  // what this level expands, or null
   int from, to;        // its occurrences, those of nested FROM levels included
   bool nullable;       // may be null-extended by an outer join above
-  bool inert;          // inside a recursive CTE: gives no edges
+  bool inert;          // a recursive CTE: no path leaves it
   SubLink* sublink;  // the expression that it is the sub-select of, or null
   bool crossed;        // left through another column than those of its windows' partition: see crossing.cpp
 };
@@ -124,6 +124,7 @@ struct Analysis {
   int value_count, value_room;
   List* classes;  // of EqualityClass*
   List* tviews;   // OIDs of all TVIEW tables
+  List* recursions;  // of Recursion*
   List* bodies;   // of Query*: of SQL functions that were written out
   Oid reader;     // as whom relations are read where the query does not say it: the owner of the TVIEW
   bool clock_allowed, reads_clock;
@@ -342,6 +343,36 @@ bool WordCrossingPaths(Analysis* analysis, const List* crossings, int occurrence
 
 // The lookups (List* of MissingIndex*) along the paths of a solution for which there is no index.
 List* UnindexedLookups(const Analysis* analysis, const Solution* solution, const Key* key);
+
+// ---- recursion.cpp
+
+// A recursive CTE whose rows follow each other by an equality: `row.link = previous.next`.
+struct Recursion {
+  const Level* term;      // the recursive one
+  Key key;                // the link
+  Solution solution;      // paths to it inside the term
+  int next_occurrence;    // where the next row's value comes from
+  AttrNumber next_column;
+  List* starts;           // of int: per branch of the base term the occurrence, without a relation, that stands for the first rows' value
+};
+
+// Notes the recursion of a level that is a recursive CTE, with edges from the first rows' value to where it comes from; nothing
+// when its rows are not linked by a plain column.
+void EmitRecursion(Analysis* analysis, Level* level);
+// Appends to `paths` those of an occurrence inside a recursive term: to the link, by its closure to the first rows, on to the key.
+bool WordRecursionPaths(Analysis* analysis, int occurrence, Solution* to_key, const Key* key, List** paths);
+
+// ---- compose.cpp
+
+// `expr` as the runtime captures it: of the base type, as text when that has no array type or a path into it is captured.
+const char* Captured(const char* expr, Oid type, const char* json_path);
+const char* JsonPath(const Path* path, int i);
+// The path's query with these expressions for the arrays of captured values.
+const char* WithCaptured(const Path* path, const char* const* arrays);
+// The query that takes the rows of `query` for what the path captures.
+const char* ContinueFrom(const char* query, const Path* path);
+// As WordPath, also for occurrences without a relation.
+bool WordWay(const Analysis* analysis, int occurrence, Solution* solution, const Key* key, Path* path);
 
 // ---- never_null.cpp
 

@@ -137,7 +137,7 @@ bool TryMembership(Analysis* analysis, Level* level, const Join* join, Membershi
 
 void EmitCondition(Analysis* analysis, Level* level, const Join* join, Node* node) {
   check_stack_depth();
-  if (node == nullptr || level->inert) {
+  if (node == nullptr) {
     return;
   }
   ListCell* cell;

@@ -107,31 +107,74 @@ bool Is(const Target* target, int occurrence, int32 value) {
   return target != nullptr && target->occurrence == occurrence && target->value == value;
 }
 
-// The expression of `level` that shows column `column` of `occurrence`; null when none does.
-Node* Showing(Analysis* analysis, Level* level, int occurrence, AttrNumber column) {
-  const int32 value = ColumnValue(analysis, occurrence, column);
-  for (int index = 1; index <= list_length(level->query->rtable); ++index) {
-    const Item* item = &level->items[index];
-    if (item->kind == ItemKind::kRelation && item->occurrence == occurrence) {
-      Oid type, collation;
-      int32 typmod;
-      get_atttypetypmodcoll(analysis->occurrences[occurrence].relation, column, &type, &typmod, &collation);
-      return reinterpret_cast<Node*>(makeVar(index, column, type, typmod, collation, 0));
+// Whether the name of the entry is hidden by that of a JOIN it stands in.
+bool IsHidden(Node* node, int index, bool below_alias) {
+  check_stack_depth();
+  if (IsA(node, RangeTblRef)) {
+    return below_alias && castNode(RangeTblRef, node)->rtindex == index;
+  }
+  if (IsA(node, JoinExpr)) {
+    const JoinExpr* join = castNode(JoinExpr, node);
+    if (join->rtindex == index) {
+      return below_alias;
     }
-    if (item->kind != ItemKind::kLevel) {
-      continue;
+    below_alias = below_alias || join->alias != nullptr;
+    return IsHidden(join->larg, index, below_alias) || IsHidden(join->rarg, index, below_alias);
+  }
+  ListCell* cell;
+  foreach (cell, castNode(FromExpr, node)->fromlist) {
+    if (IsHidden(static_cast<Node*>(lfirst(cell)), index, below_alias)) {
+      return true;
     }
-    ListCell* cell;
+  }
+  return false;
+}
+
+// The columns that the entry of the level offers: expressions, in order.
+List* ColumnsOf(const Analysis* analysis, const Level* level, int index, AttrNumber wanted) {
+  const RangeTblEntry* entry = rt_fetch(index, level->query->rtable);
+  const Item* item = &level->items[index];
+  List* vars = NIL;
+  ListCell* cell;
+  if (item->kind == ItemKind::kRelation) {
+    Oid type, collation;
+    int32 typmod;
+    get_atttypetypmodcoll(analysis->occurrences[item->occurrence].relation, wanted, &type, &typmod, &collation);
+    vars = list_make1(makeVar(index, wanted, type, typmod, collation, 0));
+  } else if (item->kind == ItemKind::kJoin && entry->alias != nullptr) {
+    AttrNumber number = 0;
+    foreach (cell, entry->joinaliasvars) {
+      const Node* expr = static_cast<const Node*>(lfirst(cell));
+      vars = lappend(vars, makeVar(index, ++number, exprType(expr), exprTypmod(expr), exprCollation(expr), 0));
+    }
+  } else if (item->kind == ItemKind::kLevel) {
     foreach (cell, item->child->query->targetList) {
-      const TargetEntry* entry = lfirst_node(TargetEntry, cell);
-      Node* expr = reinterpret_cast<Node*>(entry->expr);
-      Var* var = makeVar(index, entry->resno, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
-      if (!entry->resjunk && Is(ResolveVar(analysis, level, var, Resolve::kEnter), occurrence, value)) {
-        return reinterpret_cast<Node*>(var);
+      const TargetEntry* output = lfirst_node(TargetEntry, cell);
+      const Node* expr = reinterpret_cast<const Node*>(output->expr);
+      if (!output->resjunk) {
+        vars = lappend(vars, makeVar(index, output->resno, exprType(expr), exprTypmod(expr), exprCollation(expr), 0));
       }
     }
   }
+  return vars;
+}
+
+// The expression of `level` that shows column `column` of `occurrence`; null when none does.
+Node* Showing(Analysis* analysis, Level* level, int occurrence, AttrNumber column) {
+  const int32 value = ColumnValue(analysis, occurrence, column);
   ListCell* cell;
+  for (int index = 1; index <= list_length(level->query->rtable); ++index) {
+    const Item* item = &level->items[index];
+    if ((item->kind == ItemKind::kRelation && item->occurrence != occurrence) || IsHidden(reinterpret_cast<Node*>(level->query->jointree), index, false)) {
+      continue;
+    }
+    const List* vars = ColumnsOf(analysis, level, index, column);
+    foreach (cell, vars) {
+      if (Is(ResolveVar(analysis, level, lfirst_node(Var, cell), Resolve::kEnter), occurrence, value)) {
+        return static_cast<Node*>(lfirst(cell));
+      }
+    }
+  }
   foreach (cell, level->query->targetList) {
     Node* expr = reinterpret_cast<Node*>(lfirst_node(TargetEntry, cell)->expr);
     if (Is(ResolveExpression(analysis, level, nullptr, expr, Resolve::kEnter), occurrence, value)) {
@@ -140,43 +183,6 @@ Node* Showing(Analysis* analysis, Level* level, int occurrence, AttrNumber colum
   }
   return nullptr;
 }
-
-// `text` with $1 .. $n replaced; quoted parts are left alone.
-const char* WithParameters(const char* text, const char* const* values, int count) {
-  StringInfoData result;
-  initStringInfo(&result);
-  char quote = '\0';
-  for (const char* at = text; *at != '\0'; ++at) {
-    if (quote == '\0' && *at == '$' && at[1] >= '1' && at[1] <= '9') {
-      char* end;
-      const long number = strtol(at + 1, &end, 10);
-      if (number <= count) {
-        appendStringInfoString(&result, values[number - 1]);
-        at = end - 1;
-        continue;
-      }
-    }
-    if (quote == '\0' ? *at == '\'' || *at == '"' : *at == quote) {
-      quote = quote == '\0' ? *at : '\0';
-    }
-    appendStringInfoChar(&result, *at);
-  }
-  return result.data;
-}
-
-// `expr` as the runtime captures it: of the base type, as text when that has no array type or a path into it is captured.
-const char* Captured(const char* expr, Oid type, const char* json_path) {
-  if (json_path != nullptr && json_path[0] != '\0') {
-    return psprintf("(%s #>> %s)", expr, quote_literal_cstr(json_path));
-  }
-  const Oid base = getBaseType(type);
-  if (!OidIsValid(get_array_type(base))) {
-    return psprintf("%s::pg_catalog.text", expr);
-  }
-  return base == type ? expr : psprintf("%s::%s", expr, format_type_be_qualified(base));
-}
-
-const char* JsonPath(const Path* path, int i) { return path->json_paths == nullptr ? nullptr : path->json_paths[i]; }
 
 // A source of rows with the partition as `column` and, as `outputs`, what the way's path captures; null when it cannot be worded.
 struct RowsOf {
@@ -265,20 +271,7 @@ const char* Compose(Analysis* analysis, const Crossing* crossing, const Path* fi
     // Apart, so that the condition on the values alone spares the search for NULLs.
     appendStringInfo(&query, " UNION SELECT %s FROM %s WHERE %s IS NULL AND pg_catalog.array_position(%s, NULL) IS NOT NULL", rows.outputs, rows.table, rows.partition, use);
   }
-  if (way->path.kind == catalog::MappingKind::kKey) {
-    return query.data;
-  }
-  StringInfoData names, arrays;
-  initStringInfo(&names);
-  initStringInfo(&arrays);
-  const char** parameters = static_cast<const char**>(palloc(way->path.column_count * sizeof(char*)));
-  for (int i = 0; i < way->path.column_count; ++i) {
-    appendStringInfo(&names, "%sc%d", i > 0 ? ", " : "", i + 1);
-    appendStringInfo(&arrays, "%spg_catalog.array_agg(e.c%d) AS a%d", i > 0 ? ", " : "", i + 1, i + 1);
-    parameters[i] = psprintf("a.a%d", i + 1);
-  }
-  return psprintf("SELECT q.* FROM (SELECT %s FROM (%s) e(%s)) a CROSS JOIN LATERAL (%s) q", arrays.data, query.data, names.data,
-                  WithParameters(way->path.query, parameters, way->path.column_count));
+  return ContinueFrom(query.data, &way->path);
 }
 
 // `first` continued by each of the crossing's ways.  False when one cannot be worded.
@@ -303,14 +296,14 @@ bool Continue(Analysis* analysis, const Crossing* crossing, const Path* first, i
 bool WordFirst(const Analysis* analysis, Crossing* crossing, int occurrence, Path* path) {
   *path = {};
   path->relation = analysis->occurrences[occurrence].relation;
-  return crossing->partition != nullptr && WordPath(analysis, occurrence, &crossing->solution, &crossing->key, path);
+  return crossing->partition != nullptr && WordWay(analysis, occurrence, &crossing->solution, &crossing->key, path);
 }
 
 // The ways of one crossing; NIL when one of them cannot be had.
 List* WaysOf(Analysis* analysis, const List* crossings, const Crossing* crossing, Solution* to_key, const Key* key) {
   Way* direct = static_cast<Way*>(palloc0(sizeof(Way)));
   direct->occurrence = ExitOf(analysis, crossing, &to_key->found);
-  if (direct->occurrence < 0 || !WordPath(analysis, direct->occurrence, to_key, key, &direct->path)) {
+  if (direct->occurrence < 0 || !WordWay(analysis, direct->occurrence, to_key, key, &direct->path)) {
     return NIL;
   }
   List* ways = list_make1(direct);

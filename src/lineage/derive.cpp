@@ -215,7 +215,8 @@ void WordOccurrence(Derived* derived, const List* crossings, int number) {
   Path path = {};
   path.relation = occurrence->relation;
   List* more = NIL;
-  if (!WordPath(&derived->analysis, number, &derived->solution, &derived->key, &path) || !WordCrossingPaths(&derived->analysis, crossings, number, &more)) {
+  const bool recursive = WordRecursionPaths(&derived->analysis, number, &derived->solution, &derived->key, &more);
+  if ((!recursive && !WordPath(&derived->analysis, number, &derived->solution, &derived->key, &path)) || !WordCrossingPaths(&derived->analysis, crossings, number, &more)) {
     occurrence = &derived->analysis.occurrences[number];  // resolving may have moved it
     derived->solution.found.paths[number].kind = core::PathKind::kNone;
     path = {};
@@ -225,6 +226,8 @@ void WordOccurrence(Derived* derived, const List* crossings, int number) {
     path.reason = occurrence->note != nullptr ? occurrence->note : kDefaultNote;
     ++derived->pathless;
     more = NIL;
+  } else if (recursive) {
+    path = *static_cast<const Path*>(linitial(more));
   }
   AddPath(&derived->lineage, &path);
   ListCell* cell;
@@ -248,6 +251,11 @@ Derived Derive(const Request& request, bool crossing) {
   }
   derived.key = FindKey(analysis, derived.top, &request);
   List* crossings = FindCrossings(analysis);
+  ListCell* cell;
+  foreach (cell, analysis->recursions) {
+    Recursion* recursion = static_cast<Recursion*>(lfirst(cell));
+    recursion->solution = Solve(analysis, &recursion->key);
+  }
   derived.solution = Solve(analysis, &derived.key);
   FindWays(analysis, crossings, &derived.solution, &derived.key);
   derived.lineage.relations = static_cast<Relation*>(palloc0(Max(analysis->solved_count, 1) * sizeof(Relation)));

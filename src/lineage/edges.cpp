@@ -91,11 +91,9 @@ void EmitAny(Analysis* analysis, Level* level, Level* child, Node* test, bool nu
 
 void ExpandSublink(Walk* walk, SubLink* sublink) {
   Level* level = walk->level;
-  Level* child = ExpandLevel(walk->analysis, castNode(Query, sublink->subselect), level, nullptr, nullptr, false, level->inert);
+  Level* child = ExpandLevel(walk->analysis, castNode(Query, sublink->subselect), level, nullptr, nullptr, false, false);
   child->sublink = sublink;
-  if (level->inert) {
-    NoteRange(walk->analysis, child->from, child->to, "it is read inside a recursive CTE", 9);
-  } else if (sublink->subLinkType == ANY_SUBLINK && sublink->testexpr != nullptr) {
+  if (sublink->subLinkType == ANY_SUBLINK && sublink->testexpr != nullptr) {
     EmitAny(walk->analysis, level, child, sublink->testexpr, list_member_ptr(level->true_sublinks, sublink));
   }
 }
@@ -205,6 +203,8 @@ void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Eq
 void WalkLevel(Analysis* analysis, Level* level) {
   if (level->query->setOperations == nullptr) {
     EmitFrom(analysis, level, reinterpret_cast<Node*>(level->query->jointree));
+  } else if (level->inert) {
+    EmitRecursion(analysis, level);
   }
   Walk walk = {analysis, level};
   WalkQuery(level->query, WalkExpressions, &walk, QTW_IGNORE_RT_SUBQUERIES | QTW_IGNORE_CTE_SUBQUERIES | QTW_IGNORE_JOINALIASES);

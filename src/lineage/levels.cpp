@@ -42,7 +42,7 @@ void ExpandEntry(Analysis* analysis, Level* level, int index, bool nullable) {
       if (entry->relkind == RELKIND_VIEW && entry->tablesample == nullptr) {
         CheckRelation(analysis, level->query, entry);
         item->kind = ItemKind::kLevel;
-        item->child = ExpandLevel(analysis, ViewQuery(entry->relid, &analysis->bodies), nullptr, level, nullptr, nullable, level->inert);
+        item->child = ExpandLevel(analysis, ViewQuery(entry->relid, &analysis->bodies), nullptr, level, nullptr, nullable, false);
         return;
       }
       CheckRelation(analysis, level->query, entry);
@@ -53,7 +53,7 @@ void ExpandEntry(Analysis* analysis, Level* level, int index, bool nullable) {
       return;
     case RTE_SUBQUERY:
       item->kind = ItemKind::kLevel;
-      item->child = ExpandLevel(analysis, entry->subquery, level, level, nullptr, nullable, level->inert);
+      item->child = ExpandLevel(analysis, entry->subquery, level, level, nullptr, nullable, false);
       return;
     case RTE_CTE: {
       Level* defining = nullptr;
@@ -64,7 +64,7 @@ void ExpandEntry(Analysis* analysis, Level* level, int index, bool nullable) {
       const int from = analysis->occurrence_count;
       item->kind = ItemKind::kLevel;
       item->child = ExpandLevel(analysis, castNode(Query, copyObjectImpl(cte->ctequery)), defining, level, cte, nullable,
-                                level->inert || cte->cterecursive);
+                                cte->cterecursive);
       if (cte->cterecursive) {
         NoteRange(analysis, from, analysis->occurrence_count, psprintf("it is read by the recursive CTE \"%s\"", cte->ctename), 9);
       }

@@ -148,7 +148,7 @@ Target* Merge(Analysis* analysis, const Level* level, List* arms, Oid type, Oid 
     occurrence->position = position;
   }
   Target* own = NewTarget(analysis, number);
-  if (is_new && !level->inert) {
+  if (is_new) {
     const Equality equality = OwnEquality(type, collation);
     for (const Target* source = sources; source != nullptr; source = source->next) {
       AddEdge(analysis, source, own, &equality, true, 0, 0);
