@@ -178,7 +178,8 @@ void ParseOne(const char* name, const JsonbValue& value, Options* options) {
     options->settings = MergeSettings(options->settings, value);
   } else if (strcmp(name, "notify") == 0) {
     if (Boolean(value, name)) {
-      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("TVIEW option \"notify\" is not supported yet")));
+      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("TVIEW option \"notify\" is not supported yet"),
+                      errhint("Put a trigger on the TVIEW's table that calls pg_notify().")));
     }
   } else if (strcmp(name, "partition_by") == 0) {
     ParsePartitionBy(Text(value, name, "text"), &options->partition_by);
