@@ -32,16 +32,21 @@ bool LedBy(Relation index, const AttrNumber* key, int key_count) {
 }  // namespace
 
 bool CanBeUnique(Oid table, const AttrNumber* key, int key_count) {
-  if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE) {
-    return true;
-  }
-  Relation relation = relation_open(table, AccessShareLock);
-  const PartitionKey partition = RelationGetPartitionKey(relation);
   bool all = true;
-  for (int i = 0; i < partition->partnatts; ++i) {
-    all = all && Contains(key, key_count, partition->partattrs[i]);  // 0: an expression
+  const List* members = get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE ? find_all_inheritors(table, AccessShareLock, nullptr) : NIL;
+  const ListCell* cell;
+  foreach (cell, members) {
+    if (get_rel_relkind(lfirst_oid(cell)) != RELKIND_PARTITIONED_TABLE) {
+      continue;
+    }
+    Relation relation = relation_open(lfirst_oid(cell), NoLock);
+    const PartitionKey partition = RelationGetPartitionKey(relation);
+    for (int i = 0; i < partition->partnatts; ++i) {
+      const AttrNumber column = partition->partattrs[i];  // 0: an expression
+      all = all && column != 0 && Contains(key, key_count, get_attnum(table, get_attname(lfirst_oid(cell), column, false)));
+    }
+    relation_close(relation, NoLock);
   }
-  relation_close(relation, NoLock);
   return all;
 }
 

@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 CREATE SCHEMA parted;
 SET search_path = parted, public;
-SELECT plan(35);
+SELECT plan(37);
 
 CREATE TABLE tb_user (pk_user int PRIMARY KEY, name text);
 CREATE TABLE tb_post (pk_post int PRIMARY KEY, fk_user int, region text, at date, title text);
@@ -199,6 +199,57 @@ UPDATE tb_twice SET n = n + 10;
 SELECT pg_tviews_wait('30 s');
 SELECT results_eq($$SELECT key, sqlstate FROM pg_tview_parked_keys WHERE tview = 'tv_twice'::regclass$$, $$VALUES ('2', '21000')$$, 'a key the view gives twice is parked');
 SELECT is((SELECT array_agg(n ORDER BY pk_twice) FROM tv_twice WHERE pk_twice <> 2), ARRAY[11, 13], 'the others are applied');
+
+-- Random statements over four ways to partition.
+CREATE TABLE tb_r (pk_r int PRIMARY KEY, a int, b text, at date);
+CREATE VIEW v_list AS SELECT pk_r, a, b, at FROM tb_r;
+CREATE TABLE tv_list (pk_r int, a int, b text, at date, own int DEFAULT 1) PARTITION BY LIST (b);
+CREATE TABLE tv_list_1 PARTITION OF tv_list FOR VALUES IN ('x', 'y', NULL);
+CREATE TABLE tv_list_2 PARTITION OF tv_list DEFAULT PARTITION BY RANGE ((a % 7), at);
+CREATE TABLE tv_list_2a PARTITION OF tv_list_2 FOR VALUES FROM (0, MINVALUE) TO (3, '2024-02-01');
+CREATE TABLE tv_list_2b (own int, at date, b text, a int, pk_r int);
+ALTER TABLE tv_list_2 ATTACH PARTITION tv_list_2b FOR VALUES FROM (3, '2024-02-01') TO (7, MAXVALUE);
+CREATE TABLE tv_list_2c PARTITION OF tv_list_2 DEFAULT;
+CREATE VIEW v_range AS SELECT pk_r, a, b, at FROM tb_r WHERE a IS NOT NULL;
+CREATE TABLE tv_range (own int, pk_r int, a int, b text, at date) PARTITION BY RANGE (pk_r);
+CREATE TABLE tv_range_1 PARTITION OF tv_range FOR VALUES FROM (MINVALUE) TO (50);
+CREATE TABLE tv_range_2 PARTITION OF tv_range FOR VALUES FROM (50) TO (MAXVALUE) PARTITION BY HASH (a, b);
+CREATE TABLE tv_range_2a PARTITION OF tv_range_2 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE tv_range_2b PARTITION OF tv_range_2 FOR VALUES WITH (MODULUS 4, REMAINDER 1);
+CREATE TABLE tv_range_2c PARTITION OF tv_range_2 FOR VALUES WITH (MODULUS 4, REMAINDER 3);
+CREATE INDEX ON tv_list (pk_r);
+CREATE INDEX ON tv_range (pk_r, a);
+SELECT FROM pg_tviews_adopt('tv_list', 'SELECT * FROM parted.v_list', '{"key": "pk_r"}');
+SELECT FROM pg_tviews_adopt('tv_range', 'SELECT * FROM parted.v_range', '{"key": "pk_r"}');
+SELECT setseed(0.42);
+CREATE FUNCTION random_step() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE k int := (random() * 100)::int; n int := (random() * 10)::int;
+BEGIN
+  CASE (random() * 9)::int
+    WHEN 0, 1 THEN INSERT INTO parted.tb_r SELECT g, g % 11, chr(115 + g % 8), '2024-01-01'::date + g FROM generate_series(k, k + n) g ON CONFLICT DO NOTHING;
+    WHEN 2 THEN DELETE FROM parted.tb_r WHERE pk_r BETWEEN k AND k + n / 2;
+    WHEN 3 THEN UPDATE parted.tb_r SET b = chr(115 + (random() * 8)::int) WHERE pk_r BETWEEN k AND k + n;
+    WHEN 4 THEN UPDATE parted.tb_r SET a = (random() * 20)::int, at = at + 20 WHERE pk_r BETWEEN k AND k + n;
+    WHEN 5 THEN UPDATE parted.tb_r SET a = NULL, b = NULL WHERE pk_r = k;
+    WHEN 6 THEN UPDATE parted.tv_list SET a = k, b = chr(115 + n) WHERE pk_r BETWEEN k AND k + 3;
+    WHEN 7 THEN INSERT INTO parted.tv_list (pk_r, a, b) VALUES (k, n, 'x'), (k, n, 'z');
+    WHEN 8 THEN INSERT INTO parted.tv_range (pk_r, a, b) SELECT pk_r, a + 1, b FROM parted.tv_range WHERE pk_r BETWEEN k AND k + 2;
+    ELSE UPDATE parted.tv_range SET pk_r = pk_r + 30 WHERE pk_r = k;
+  END CASE;
+END $$;
+CREATE TABLE wrong (round int, tview text, missing bigint, extra bigint);
+CREATE PROCEDURE random_rounds() LANGUAGE plpgsql AS $$ BEGIN
+  FOR round IN 1 .. 60 LOOP
+    PERFORM parted.random_step() FROM generate_series(1, 1 + round % 5);
+    COMMIT;
+    PERFORM public.pg_tviews_wait('30 s');
+    INSERT INTO parted.wrong SELECT round, o.* FROM public.tviews_oracle() o WHERE o.tview ~ 'tv_(list|range)';
+    COMMIT;
+  END LOOP;
+END $$;
+CALL random_rounds();
+SELECT is_empty('SELECT * FROM wrong', 'after each of 60 rounds of random statements');
+SELECT cmp_ok((SELECT count(DISTINCT tableoid) FROM (SELECT tableoid FROM tv_list UNION ALL SELECT tableoid FROM tv_range) x), '>=', 7::bigint, 'that filled the partitions');
 
 DROP SCHEMA parted CASCADE;
 SELECT * FROM finish();
