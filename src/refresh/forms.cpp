@@ -61,16 +61,11 @@ void AppendKeys(StringInfo text, Oid relation, const AttrNumber* columns, int co
   }
 }
 
-// The cast of a parameter's elements: keys without an array type come as texts.
-const char* ElementCast(const pg::KeyType& type) {
-  return pg::ParameterType(type) == get_array_type(getBaseType(type.type)) ? "" : psprintf("::%s", format_type_be_qualified(getBaseType(type.type)));
-}
-
 // v.key = k.k1 AND ...
 void AppendMatch(StringInfo text, const catalog::Tview* tview, const char* view, const char* keys) {
   for (int i = 0; i < tview->key_count; ++i) {
-    appendStringInfo(text, "%s%s.%s %s %s.k%d%s", i > 0 ? " AND " : "", view, ColumnText(tview->view, tview->view_key_columns[i]),
-                     EqualityText(tview->key_types[i]), keys, i + 1, ElementCast(tview->key_types[i]));
+    appendStringInfo(text, "%s%s.%s %s %s.k%d", i > 0 ? " AND " : "", view, ColumnText(tview->view, tview->view_key_columns[i]),
+                     EqualityText(tview->key_types[i]), keys, i + 1);
   }
 }
 
@@ -108,7 +103,7 @@ char* FormText(const catalog::Tview* tview, Form form) {
   AppendColumns(&text, tview);
   if (form == Form::kFull) {
     appendStringInfo(&text, " FROM %s v", view);
-  } else if (form == Form::kSet && tview->key_count == 1 && ElementCast(tview->key_types[0])[0] == '\0') {
+  } else if (form == Form::kSet && tview->key_count == 1) {
     appendStringInfo(&text, " FROM %s v WHERE v.%s %s ANY ($1)", set, ColumnText(tview->view, tview->view_key_columns[0]),
                      EqualityText(tview->key_types[0]));
   } else if (form == Form::kSet) {

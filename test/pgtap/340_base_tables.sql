@@ -3,7 +3,7 @@
 SET client_min_messages = error;
 CREATE SCHEMA base;
 SET search_path = base, public;
-SELECT plan(34);
+SELECT plan(36);
 CREATE FUNCTION differences() RETURNS bigint LANGUAGE plpgsql SET search_path = base, public AS $$ BEGIN
   PERFORM pg_tviews_wait('30 s');
   RETURN (SELECT coalesce(sum(missing + extra), 0) FROM tviews_oracle()) + (SELECT count(*) FROM pg_tview_deferred);
@@ -111,6 +111,25 @@ INSERT INTO event_new_0 (pk_event, region, at, fk_kind, v) VALUES (60, 'new', '2
 SELECT exact('a new branch with a leaf');
 TRUNCATE tb_event;
 SELECT exact('TRUNCATE of the root');
+
+-- Texts of a document that partitions keep in a column of another number.
+CREATE TABLE tb_person (pk_person int PRIMARY KEY, id uuid NOT NULL);
+CREATE TABLE tb_note (pk_note int, r int, data jsonb, PRIMARY KEY (pk_note, r)) PARTITION BY LIST (r);
+CREATE TABLE note_1 (junk int, data jsonb, r int NOT NULL, pk_note int NOT NULL);
+ALTER TABLE note_1 DROP COLUMN junk;
+ALTER TABLE tb_note ATTACH PARTITION note_1 FOR VALUES IN (1);
+CREATE TABLE note_2 PARTITION OF tb_note FOR VALUES IN (2);
+INSERT INTO tb_person SELECT g, ('00000000-0000-0000-0000-' || lpad(g::text, 12, '0'))::uuid FROM generate_series(1, 9) g;
+INSERT INTO tb_note SELECT g, g % 2 + 1, jsonb_build_object('user', jsonb_build_object('id', ('00000000-0000-0000-0000-' || lpad((g % 9 + 1)::text, 12, '0')))) FROM generate_series(1, 40) g;
+CREATE TABLE tv_person AS SELECT p.pk_person, (SELECT count(*) FROM tb_note n WHERE n.data #>> '{user,id}' = p.id::text) AS notes FROM tb_person p;
+UPDATE tb_note SET data = jsonb_set(data, '{user,id}', '"00000000-0000-0000-0000-000000000007"') WHERE pk_note IN (1, 2);
+UPDATE note_1 SET data = jsonb_set(data, '{user,id}', '"nobody"') WHERE pk_note = 4;
+UPDATE tb_note SET r = 2, data = data - 'user' WHERE pk_note = 6;
+DELETE FROM note_1 WHERE pk_note = 8;
+ALTER TABLE tb_note RENAME COLUMN data TO document;
+UPDATE note_2 SET document = jsonb_set(document, '{user,id}', '"00000000-0000-0000-0000-000000000001"') WHERE pk_note = 3;
+SELECT exact('texts of a document in partitions, the column renamed');
+SELECT is((SELECT string_agg(DISTINCT capture_columns::text, ' ') FROM pg_tviews_explain('base.tv_person') WHERE base_table = 'tb_note'::regclass), '{"document #>> ''{user,id}''"}', 'only they are captured');
 
 -- Inheritance.
 CREATE TABLE tb_animal (pk_animal int NOT NULL, name text);
