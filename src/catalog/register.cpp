@@ -158,6 +158,16 @@ void DeleteLineageRows(Oid table) {
       {OidArgument(table)});
 }
 
+namespace {
+
+// Of capture points of this relation those that nothing uses any more.
+void DeleteUnusedPoints(Oid relation) {
+  RunSql("DELETE FROM %s.pg_tview_capture_point p WHERE p.relation = $1 AND NOT EXISTS (SELECT FROM %s.pg_tview_mapping m WHERE m.point = p.point)",
+         {OidArgument(relation)});
+}
+
+}  // namespace
+
 void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const* key, int key_count, ArrayType* owned_columns) {
   List* before = RelationsOf(table);
   List* after = NIL;
@@ -165,7 +175,9 @@ void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const*
     after = list_append_unique_oid(after, lineage.relations[i].oid);
   }
   const SqlContext context = EnterSql(ExtensionOwner());
-  DeleteLineageRows(table);
+  // Points that are used again keep their numbers: records on their way name them.
+  RunSql("DELETE FROM %s.pg_tview_relation WHERE tview = $1", {OidArgument(table)});
+  RunSql("DELETE FROM %s.pg_tview_mapping WHERE tview = $1", {OidArgument(table)});
   RunSql("UPDATE %s.pg_tview_catalog SET narrowed = $2 WHERE tview = $1 AND narrowed IS DISTINCT FROM $2", {OidArgument(table), TextArgument(lineage.narrowed)});
   for (int i = 0; i < lineage.relation_count; ++i) {
     RunSql("INSERT INTO %s.pg_tview_relation (tview, relation, is_tview) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
@@ -180,10 +192,14 @@ void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const*
     AddMapping(table, i, path.relation, TextArray(names, path.column_count), JsonPaths(path), path.kind, path.query, UsedNames(path.relation, path.used), path.nulls);
   }
   AddMapping(table, lineage.path_count, table, TextArray(key, key_count), nullptr, MappingKind::kSelf, nullptr, owned_columns, false);
+  ListCell* cell;
+  const List* touched = list_append_unique_oid(list_concat_unique_oid(list_copy(before), after), table);
+  foreach (cell, touched) {
+    DeleteUnusedPoints(lfirst_oid(cell));
+  }
   LeaveSql(context);
   DependOnBodies(table, lineage.bodies);
   CommandCounterIncrement();
-  ListCell* cell;
   foreach (cell, after) {
     EnsureCaptureTriggers(lfirst_oid(cell));
   }

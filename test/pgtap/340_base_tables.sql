@@ -3,7 +3,7 @@
 SET client_min_messages = error;
 CREATE SCHEMA base;
 SET search_path = base, public;
-SELECT plan(36);
+SELECT plan(37);
 CREATE FUNCTION differences() RETURNS bigint LANGUAGE plpgsql SET search_path = base, public AS $$ BEGIN
   PERFORM pg_tviews_wait('30 s');
   RETURN (SELECT coalesce(sum(missing + extra), 0) FROM tviews_oracle()) + (SELECT count(*) FROM pg_tview_deferred);
@@ -130,6 +130,18 @@ ALTER TABLE tb_note RENAME COLUMN data TO document;
 UPDATE note_2 SET document = jsonb_set(document, '{user,id}', '"00000000-0000-0000-0000-000000000001"') WHERE pk_note = 3;
 SELECT exact('texts of a document in partitions, the column renamed');
 SELECT is((SELECT string_agg(DISTINCT capture_columns::text, ' ') FROM pg_tviews_explain('base.tv_person') WHERE base_table = 'tb_note'::regclass), '{"document #>> ''{user,id}''"}', 'only they are captured');
+
+-- Changes on their way while names move.
+BEGIN;
+UPDATE tb_note SET document = jsonb_set(document, '{user,id}', '"00000000-0000-0000-0000-000000000009"') WHERE pk_note IN (11, 12);
+UPDATE tb_kind SET name = 'on its way';
+UPDATE tv_kind SET name = 'user''s' WHERE pk_kind = 1;
+ALTER TABLE tb_note RENAME COLUMN document TO data;
+ALTER TABLE tb_kind RENAME COLUMN pk_kind TO pk;
+ALTER VIEW v_kind RENAME COLUMN pk_kind TO kind;
+ALTER TABLE tb_kind RENAME TO kinds;
+COMMIT;
+SELECT exact('changes on their way while names move are not lost');
 
 -- Inheritance.
 CREATE TABLE tb_animal (pk_animal int NOT NULL, name text);
