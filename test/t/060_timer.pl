@@ -1,6 +1,7 @@
 # refresh_every: views of the clock are refreshed on a timer, react to writes, and survive restarts and pauses.
 use strict;
 use warnings;
+use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 use TviewsNode qw(start_node oracle wait_applied wait_until worker_pid test_dir);
@@ -61,6 +62,17 @@ is($node->safe_psql('app', $refreshed_at), $once, 'once');
 $node->restart;
 sleep 1.5;
 is($node->safe_psql('app', $refreshed_at), $once, 'a due time survives a restart');
+
+# Another period, by redefinition; dump and restore.
+$node->safe_psql('app', q{SELECT pg_tviews_create_or_replace('tv_offer', 'SELECT pk_offer, until FROM tb_offer WHERE until > now()', '{"refresh_every": "1 s"}')});
+ok(wait_until($node, 'app', "SELECT refreshed_at > '$once' FROM pg_tview_timer", 't', 20), 'a new period counts at once');
+$node->safe_psql('app', 'CREATE DATABASE copy');
+command_ok([ 'bash', '-c', 'pg_dump -h ' . $node->host . ' -p ' . $node->port . ' app | psql -h ' . $node->host . ' -p ' . $node->port . ' -X -q -v ON_ERROR_STOP=1 -d copy' ], 'dump and restore');
+ok(wait_until($node, 'copy', "SELECT state = 'fresh' AND timer_due < clock_timestamp() + interval '1 s' FROM pg_tviews_freshness WHERE entity = 'offer'", 't', 30),
+	'a restored TVIEW has its timer');
+$node->safe_psql('copy', "INSERT INTO tb_offer VALUES (10, clock_timestamp() + interval '1.5 s')");
+wait_applied($node, 'copy');
+ok(wait_until($node, 'copy', 'SELECT count(*) FROM tv_offer WHERE pk_offer = 10', '0', 20), 'and follows the clock');
 
 # One clock a batch, for TVIEWs that are due together.
 $node->safe_psql('app', <<'SQL');
