@@ -222,6 +222,7 @@ SELECT pg_tviews_wait();
 SELECT tableoid::regclass, * FROM tv_part ORDER BY pk_part;
 SELECT key, sqlstate FROM pg_tview_parked_keys WHERE entity = 'part';
 CREATE TABLE tv_part_3 PARTITION OF tv_part DEFAULT;
+UPDATE tb_day SET title = 'a place' WHERE pk_day = 4;  -- a change is waited for, a retry is not
 SELECT pg_tviews_wait();
 SELECT tableoid::regclass, * FROM tv_part WHERE pk_part = 4;
 SELECT pg_tviews_drop('part');
