@@ -37,6 +37,7 @@ struct Level {
   bool nullable;       // may be null-extended by an outer join above
   bool inert;          // a recursive CTE: no path leaves it
   SubLink* sublink;  // the expression that it is the sub-select of, or null
+  int chosen;  // of a set operation: the range-table index of the branch that values enter by, 0: by the merged column
   bool crossed;        // left through another column than those of its windows' partition: see crossing.cpp
 };
 
@@ -112,6 +113,8 @@ struct Membership {
 };
 
 struct Analysis {
+  int choice;   // which branches of set operations values enter by, of `choices` ways to choose; -1: by merged columns
+  int choices;  // 0: there is no set operation to enter
   bool may_cross;  // paths may leave levels through other columns than the partition's
   List* levels;  // of Level*, in order of creation; grows while it is walked
   Occurrence* occurrences;
@@ -160,6 +163,7 @@ struct Solution {
 };
 
 inline constexpr int kMaxOccurrences = 1000;
+inline constexpr int kMaxChoices = 16;
 
 // ---- levels.cpp
 

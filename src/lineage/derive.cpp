@@ -86,21 +86,6 @@ void AddRelation(Lineage* lineage, Oid relation, bool is_tview, Bitmapset* used)
   lineage->relations[lineage->relation_count++] = {relation, is_tview, used};
 }
 
-[[noreturn]] void RefuseOccurrence(const Analysis* analysis, const core::LineageResult* found, const Key* key) {
-  const Occurrence* worst = nullptr;
-  for (int i = 0; i < analysis->solved_count; ++i) {
-    const Occurrence* occurrence = &analysis->occurrences[i];
-    if (OidIsValid(occurrence->relation) && found->paths[i].kind == core::PathKind::kNone && (worst == nullptr || occurrence->note_rank > worst->note_rank)) {
-      worst = occurrence;
-    }
-  }
-  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                  errmsg("changes of table %s do not lead to the key \"%s\" of the TVIEW: %s", QualifiedName(worst->relation), key->names,
-                         worst->note != nullptr ? worst->note : kDefaultNote),
-                  errhint("Join it by an equality that leads to the key, or create the TVIEW with the option on_unkeyed => 'full' "
-                          "to have it refreshed as a whole.")));
-}
-
 // What is captured for a value: its inputs; their NULLs too if it may have a value in spite of one.
 void CaptureColumns(const Analysis* analysis, int32 value, Path* path) {
   const Value* captured = &analysis->values[value];
@@ -201,48 +186,51 @@ Oid RelationOwner(Oid relation) {
 }
 
 // One attempt at the lineage of a view.
+// What became of one relation occurrence.
+struct Outcome {
+  int occurrence;
+  List* paths;   // of Path*
+  bool pathless; // it needs a full refresh
+};
+
 struct Derived {
   Analysis analysis;
   Level* top;
   Key key;
   Solution solution;
-  Lineage lineage;
-  int pathless;  // occurrences that need a full refresh
+  Outcome* outcomes;  // of relation occurrences, in their order: the same in each analysis of a view
+  int outcome_count;
+  int pathless;
 };
 
-void WordOccurrence(Derived* derived, const List* crossings, int number) {
+Outcome WordOccurrence(Derived* derived, const List* crossings, int number) {
   const Occurrence* occurrence = &derived->analysis.occurrences[number];
-  Path path = {};
-  path.relation = occurrence->relation;
+  Path* path = static_cast<Path*>(palloc0(sizeof(Path)));
+  path->relation = occurrence->relation;
   List* more = NIL;
   const bool recursive = WordRecursionPaths(&derived->analysis, number, &derived->solution, &derived->key, &more);
-  if ((!recursive && !WordPath(&derived->analysis, number, &derived->solution, &derived->key, &path)) || !WordCrossingPaths(&derived->analysis, crossings, number, &more)) {
-    occurrence = &derived->analysis.occurrences[number];  // resolving may have moved it
-    derived->solution.found.paths[number].kind = core::PathKind::kNone;
-    path = {};
-    path.relation = occurrence->relation;
-    path.kind = catalog::MappingKind::kFull;
-    path.used = LiveUsed(occurrence);
-    path.reason = occurrence->note != nullptr ? occurrence->note : kDefaultNote;
-    ++derived->pathless;
-    more = NIL;
-  } else if (recursive) {
-    path = *static_cast<const Path*>(linitial(more));
+  if ((recursive || WordPath(&derived->analysis, number, &derived->solution, &derived->key, path)) &&
+      WordCrossingPaths(&derived->analysis, crossings, number, &more)) {
+    return {number, recursive ? more : lcons(path, more), false};
   }
-  AddPath(&derived->lineage, &path);
-  ListCell* cell;
-  foreach (cell, more) {
-    AddPath(&derived->lineage, static_cast<const Path*>(lfirst(cell)));
-  }
-  AddRelation(&derived->lineage, path.relation, list_member_oid(derived->analysis.tviews, path.relation), path.used);
+  occurrence = &derived->analysis.occurrences[number];  // resolving may have moved it
+  derived->solution.found.paths[number].kind = core::PathKind::kNone;
+  *path = {};
+  path->relation = occurrence->relation;
+  path->kind = catalog::MappingKind::kFull;
+  path->used = LiveUsed(occurrence);
+  path->reason = occurrence->note != nullptr ? occurrence->note : kDefaultNote;
+  ++derived->pathless;
+  return {number, list_make1(path), true};
 }
 
-// `crossing`: paths may pass crossings.
-Derived Derive(const Request& request, bool crossing) {
+// `crossing`: paths may pass crossings.  `choice`: see Analysis.
+Derived Derive(const Request& request, bool crossing, int choice) {
   Derived derived = {};
   derived.analysis = NewAnalysis();
   Analysis* analysis = &derived.analysis;
   analysis->may_cross = crossing;
+  analysis->choice = choice;
   analysis->reader = OidIsValid(request.table) ? RelationOwner(request.table) : GetUserId();
   analysis->clock_allowed = request.clock_allowed;
   derived.top = ExpandLevel(analysis, ViewQuery(request.view, &analysis->bodies), nullptr, nullptr, nullptr, false, false);
@@ -258,25 +246,85 @@ Derived Derive(const Request& request, bool crossing) {
   }
   derived.solution = Solve(analysis, &derived.key);
   FindWays(analysis, crossings, &derived.solution, &derived.key);
-  derived.lineage.relations = static_cast<Relation*>(palloc0(Max(analysis->solved_count, 1) * sizeof(Relation)));
+  derived.outcomes = static_cast<Outcome*>(palloc0(Max(analysis->solved_count, 1) * sizeof(Outcome)));
   for (int i = 0; i < analysis->solved_count; ++i) {
     if (OidIsValid(analysis->occurrences[i].relation)) {
-      WordOccurrence(&derived, crossings, i);
+      derived.outcomes[derived.outcome_count++] = WordOccurrence(&derived, crossings, i);
     }
   }
-  derived.lineage.bodies = analysis->bodies;
-  derived.lineage.reads_clock = analysis->reads_clock;
   return derived;
 }
 
+// What has no path because it leads into a set operation: paths by way of each of its branches, if all have one.  A row of the
+// set operation comes from one of them.  They form trees apart, which what has a path already does not enter.
+void DeriveByBranches(const Request& request, Derived* derived) {
+  const int choices = derived->analysis.choices;
+  if (derived->pathless == 0 || choices == 0 || choices > kMaxChoices) {
+    return;
+  }
+  List** paths = static_cast<List**>(palloc0(derived->outcome_count * sizeof(List*)));
+  bool* missing = static_cast<bool*>(palloc0(derived->outcome_count * sizeof(bool)));
+  for (int choice = 0; choice < choices; ++choice) {
+    const Derived chosen = Derive(request, false, choice);
+    for (int i = 0; i < derived->outcome_count; ++i) {
+      missing[i] = missing[i] || chosen.outcome_count != derived->outcome_count || chosen.outcomes[i].pathless;
+      paths[i] = missing[i] ? NIL : list_concat(paths[i], chosen.outcomes[i].paths);
+    }
+  }
+  for (int i = 0; i < derived->outcome_count; ++i) {
+    Outcome* outcome = &derived->outcomes[i];
+    if (outcome->pathless && !missing[i]) {
+      *outcome = {outcome->occurrence, paths[i], false};
+      --derived->pathless;
+    }
+  }
+}
+
+[[noreturn]] void RefuseOccurrence(const Derived* derived) {
+  const Occurrence* worst = nullptr;
+  for (int i = 0; i < derived->outcome_count; ++i) {
+    const Occurrence* occurrence = &derived->analysis.occurrences[derived->outcomes[i].occurrence];
+    if (derived->outcomes[i].pathless && (worst == nullptr || occurrence->note_rank > worst->note_rank)) {
+      worst = occurrence;
+    }
+  }
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("changes of table %s do not lead to the key \"%s\" of the TVIEW: %s", QualifiedName(worst->relation), derived->key.names,
+                         worst->note != nullptr ? worst->note : kDefaultNote),
+                  errhint("Join it by an equality that leads to the key, or create the TVIEW with the option on_unkeyed => 'full' "
+                          "to have it refreshed as a whole.")));
+}
+
+Lineage Collect(const Derived* derived) {
+  Lineage lineage = {};
+  int count = 0;
+  for (int i = 0; i < derived->outcome_count; ++i) {
+    count += list_length(derived->outcomes[i].paths);
+  }
+  lineage.relations = static_cast<Relation*>(palloc0(Max(derived->outcome_count, 1) * sizeof(Relation)));
+  lineage.paths = static_cast<Path*>(palloc0(Max(count, 1) * sizeof(Path)));
+  for (int i = 0; i < derived->outcome_count; ++i) {
+    ListCell* cell;
+    foreach (cell, derived->outcomes[i].paths) {
+      AddPath(&lineage, static_cast<const Path*>(lfirst(cell)));
+    }
+    const Path* first = static_cast<const Path*>(linitial(derived->outcomes[i].paths));
+    AddRelation(&lineage, first->relation, list_member_oid(derived->analysis.tviews, first->relation), first->used);
+  }
+  lineage.bodies = derived->analysis.bodies;
+  lineage.reads_clock = derived->analysis.reads_clock;
+  return lineage;
+}
+
 Derived DeriveBest(const Request& request) {
-  Derived derived = Derive(request, false);
+  Derived derived = Derive(request, false, -1);
   if (derived.pathless > 0) {
-    const Derived crossing = Derive(request, true);
+    const Derived crossing = Derive(request, true, -1);
     if (crossing.pathless < derived.pathless) {
       derived = crossing;
     }
   }
+  DeriveByBranches(request, &derived);
   return derived;
 }
 
@@ -293,10 +341,11 @@ Lineage DeriveLineage(const Request& request) {
   }
   WarnOfNullKey(&derived.key);
   if (derived.pathless > 0 && !request.unkeyed_full) {
-    RefuseOccurrence(&derived.analysis, &derived.solution.found, &derived.key);
+    RefuseOccurrence(&derived);
   }
-  derived.lineage.narrowed = NarrowedQuery(derived.top->query, request);
-  return derived.lineage;
+  Lineage lineage = Collect(&derived);
+  lineage.narrowed = NarrowedQuery(derived.top->query, request);
+  return lineage;
 }
 
 List* MissingIndexes(const Request& request) {

@@ -113,6 +113,29 @@ void ExpandSetOperation(Analysis* analysis, Level* level, Node* node) {
   }
 }
 
+// The branches that rows of a set operation come from: both of a UNION, the left one of INTERSECT and EXCEPT.
+List* Branches(const Node* node) {
+  check_stack_depth();
+  if (IsA(node, RangeTblRef)) {
+    return list_make1_int(reinterpret_cast<const RangeTblRef*>(node)->rtindex);
+  }
+  const SetOperationStmt* operation = reinterpret_cast<const SetOperationStmt*>(node);
+  List* branches = Branches(operation->larg);
+  return operation->op == SETOP_UNION ? list_concat(branches, Branches(operation->rarg)) : branches;
+}
+
+// `analysis->choice` written with one digit for each set operation that can be entered from outside.
+void ChooseBranch(Analysis* analysis, Level* level) {
+  const bool recursive = level->cte != nullptr && level->cte->cterecursive;
+  if (level->from_parent == nullptr || level->inert || recursive || analysis->choices > kMaxChoices) {
+    return;
+  }
+  const List* branches = Branches(level->query->setOperations);
+  const int below = Max(analysis->choices, 1);
+  level->chosen = analysis->choice < 0 ? 0 : list_nth_int(branches, analysis->choice / below % list_length(branches));
+  analysis->choices = below * list_length(branches);
+}
+
 #if PG_VERSION_NUM >= 160000
 // Since 16 a Var says which outer joins may null it.  We judge that ourselves, and compare Vars by column only.
 bool ForgetNullingRels(Node* node, void* context) {
@@ -178,6 +201,7 @@ Level* ExpandLevel(Analysis* analysis, Query* query, Level* scope, Level* from_p
   level->from = analysis->occurrence_count;
   analysis->levels = lappend(analysis->levels, level);
   if (query->setOperations != nullptr) {
+    ChooseBranch(analysis, level);
     ExpandSetOperation(analysis, level, query->setOperations);
   } else {
     ExpandFrom(analysis, level, reinterpret_cast<Node*>(query->jointree), nullable);

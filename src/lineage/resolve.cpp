@@ -145,6 +145,12 @@ Target* ResolveLevelColumn(Analysis* analysis, Level* level, const Var* var, Res
   if (child->query->setOperations == nullptr) {
     return ResolveOutput(analysis, child, var->varattno, mode);
   }
+  if (mode == Resolve::kEnter && child->chosen != 0) {
+    Level* branch = child->items[child->chosen].child;
+    const TargetEntry* entry = branch == nullptr ? nullptr : get_tle_by_resno(branch->query->targetList, var->varattno);
+    const bool same = entry != nullptr && exprType(reinterpret_cast<const Node*>(entry->expr)) == var->vartype;
+    return same ? ResolveOutput(analysis, branch, var->varattno, Resolve::kEnter) : nullptr;
+  }
   Target* sources = ResolveOutput(analysis, child, var->varattno, Resolve::kExit);
   if (sources == nullptr && mode == Resolve::kExit) {
     return nullptr;
