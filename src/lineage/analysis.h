@@ -248,6 +248,8 @@ Target* ResolveConstant(Analysis* analysis, const Level* level, const Node* expr
 const Node* CastToText(const Node* expr);
 // The value of `type` whose text is `text`; NULL where there is none.
 Node* InverseOfCastToText(const Node* text, Oid type);
+// The `text` of such an inverse; null when `expr` is none.
+const Node* TextOfInverse(const Node* expr);
 
 // ---- merged.cpp
 

@@ -79,4 +79,16 @@ Node* InverseOfCastToText(const Node* text, Oid type) {
   return reinterpret_cast<Node*>(inverse);
 }
 
+const Node* TextOfInverse(const Node* expr) {
+  if (!IsA(expr, CaseExpr)) {
+    return nullptr;
+  }
+  const CaseExpr* inverse = reinterpret_cast<const CaseExpr*>(expr);
+  if (inverse->defresult == nullptr || !IsA(inverse->defresult, CoerceViaIO)) {
+    return nullptr;
+  }
+  const Node* text = reinterpret_cast<const Node*>(reinterpret_cast<const CoerceViaIO*>(inverse->defresult)->arg);
+  return exprType(text) == TEXTOID && equal(InverseOfCastToText(text, inverse->casetype), expr) ? text : nullptr;
+}
+
 }  // namespace tviews::lineage

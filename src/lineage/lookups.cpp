@@ -42,6 +42,8 @@ void Look(const Analysis* analysis, int32 number, Match match, bool mapping, Lis
   ListCell* cell;
   foreach (cell, value->expressions) {
     const Node* part = static_cast<const Node*>(lfirst(cell));
+    const Node* text = TextOfInverse(part);
+    part = text != nullptr ? text : part;  // the view itself compares as text
     if (!CanBeIndexed(part, match)) {
       continue;
     }

@@ -55,6 +55,14 @@ SELECT pg_tviews_create('tv_page', 'SELECT p.pk_page, (SELECT count(*) FROM tb_a
 SELECT * FROM pg_tviews_suggest_indexes('page') ORDER BY 1;
 DO $$ DECLARE s text; BEGIN FOR s IN SELECT index_suggestion FROM pg_tviews_suggest_indexes('page') LOOP EXECUTE s; END LOOP; END $$;
 SELECT count(*) FROM pg_tviews_suggest_indexes('page');
+-- Compared as text: the index is on the text.
+CREATE TABLE tb_doc (id uuid PRIMARY KEY);
+CREATE TABLE tb_note (id uuid PRIMARY KEY, data jsonb, pad text DEFAULT repeat('x', 500));
+INSERT INTO tb_note SELECT gen_random_uuid(), jsonb_build_object('doc', gen_random_uuid()) FROM generate_series(1, 300);
+SELECT pg_tviews_create('tv_doc', $$SELECT d.id, (SELECT count(*) FROM tb_note n WHERE n.data->>'doc' = d.id::text) AS notes FROM tb_doc d$$);
+SELECT * FROM pg_tviews_suggest_indexes('doc');
+CREATE INDEX ON tb_note ((data->>'doc'));
+SELECT count(*) FROM pg_tviews_suggest_indexes('doc');
 -- Whoever may read the TVIEW may ask.
 CREATE ROLE advised;
 GRANT USAGE ON SCHEMA adv TO advised;
