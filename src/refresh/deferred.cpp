@@ -27,7 +27,7 @@ enum Column : AttrNumber {
 };
 
 constexpr int64 kFailedBaseMs = 1000, kFailedLimitMs = 600000;
-constexpr int64 kConstraintLimitMs = 10000;  // the row that stands in the way, or is missing, comes and goes without notice
+constexpr int64 kConstraintBaseMs = 20, kConstraintLimitMs = 10000;  // the row in the way, or the missing one, may be that of another TVIEW
 constexpr int64 kHastenMs = 1000, kHastenLimitMs = 30000;
 constexpr double kRestFactor = 20;
 constexpr int64 kLockedBaseMs = 50, kLockedLimitMs = 5000;
@@ -67,8 +67,9 @@ TimestampTz NextAttempt(const catalog::Tview* tview, bool whole, const char* rea
   } else if (SameReason(reason, "locked")) {
     ms = core::BackoffMilliseconds(attempts, kLockedBaseMs, kLockedLimitMs, seed);
   } else if (SameReason(reason, "failed")) {
-    const int64 limit = IsConstraint(sqlstate) ? kConstraintLimitMs : kFailedLimitMs;
-    ms = Max(core::BackoffMilliseconds(attempts, kFailedBaseMs, limit, seed), whole ? RestMs(tview->table) : 0);
+    const bool constraint = IsConstraint(sqlstate);
+    const int64 base = constraint ? kConstraintBaseMs : kFailedBaseMs, limit = constraint ? kConstraintLimitMs : kFailedLimitMs;
+    ms = Max(core::BackoffMilliseconds(attempts, base, limit, seed), whole ? RestMs(tview->table) : 0);
   }
   return TimestampTzPlusMilliseconds(now, ms);
 }

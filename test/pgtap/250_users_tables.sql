@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 CREATE SCHEMA users;
 SET search_path = users, public;
-SELECT plan(41);
+SELECT plan(43);
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE EXTENSION IF NOT EXISTS btree_gist;
 
@@ -144,6 +144,37 @@ SELECT is((SELECT count(*) FROM loses WHERE desk IS NULL), 1::bigint, 'ON DELETE
 DELETE FROM keeps;
 CALL healed('tv_desk');
 SELECT is(differing(), 0::bigint, 'deleted when the referring row is gone');
+
+-- Foreign keys between TVIEWs: in whatever order they are refreshed, the second batch has it.
+CREATE TABLE tb_leg (pk_leg int PRIMARY KEY, fk_desk int);
+INSERT INTO tb_leg VALUES (1, 3);
+CREATE TABLE tv_leg AS SELECT pk_leg, fk_desk FROM tb_leg;
+ALTER TABLE tv_leg ADD FOREIGN KEY (fk_desk) REFERENCES tv_desk;
+ALTER TABLE tv_desk ADD COLUMN first_leg int REFERENCES tv_leg;
+DO $$ BEGIN
+  DELETE FROM users.tb_leg;
+  DELETE FROM users.tb_desk WHERE pk_desk = 3;
+  INSERT INTO users.tb_desk VALUES (3000, 1, 'new');
+  INSERT INTO users.tb_leg VALUES (2, 3000);
+END $$;
+SELECT pg_tviews_wait('30 s');
+CALL healed('tv_desk');
+CALL healed('tv_leg');
+SELECT is(differing(), 0::bigint, 'parents and children of one transaction, both ways');
+ALTER TABLE tv_desk DROP COLUMN first_leg;
+DROP TABLE tv_leg;
+INSERT INTO tb_desk VALUES (3, 1, 'three'), (4, 1, 'four') ON CONFLICT DO NOTHING;
+SELECT pg_tviews_wait('30 s');
+
+-- A tablespace.
+SET allow_in_place_tablespaces = on;
+CREATE TABLESPACE users_space LOCATION '';
+ALTER TABLE tv_desk SET TABLESPACE users_space;
+UPDATE tb_desk SET name = 'elsewhere' WHERE pk_desk = 5;
+SELECT pg_tviews_wait('30 s');
+SELECT is(differing(), 0::bigint, 'moved to a tablespace');
+ALTER TABLE tv_desk SET TABLESPACE pg_default;
+DROP TABLESPACE users_space;
 
 -- Triggers of the user's own: which fire, in which order.
 CREATE TABLE log (n serial, what text);
