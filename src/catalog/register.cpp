@@ -174,6 +174,11 @@ void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const*
   for (int i = 0; i < lineage.relation_count; ++i) {
     after = list_append_unique_oid(after, lineage.relations[i].oid);
   }
+  List* dropped = list_difference_oid(before, after);
+  ListCell* cell;
+  foreach (cell, dropped) {  // those after are locked: no registration beside us may take up a point that goes
+    LockRelationOid(lfirst_oid(cell), ShareUpdateExclusiveLock);
+  }
   const SqlContext context = EnterSql(ExtensionOwner());
   // Points that are used again keep their numbers: records on their way name them.
   RunSql("DELETE FROM %s.pg_tview_relation WHERE tview = $1", {OidArgument(table)});
@@ -192,7 +197,6 @@ void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const*
     AddMapping(table, i, path.relation, TextArray(names, path.column_count), JsonPaths(path), path.kind, path.query, UsedNames(path.relation, path.used), path.nulls);
   }
   AddMapping(table, lineage.path_count, table, TextArray(key, key_count), nullptr, MappingKind::kSelf, nullptr, owned_columns, false);
-  ListCell* cell;
   const List* touched = list_append_unique_oid(list_concat_unique_oid(list_copy(before), after), table);
   foreach (cell, touched) {
     DeleteUnusedPoints(lfirst_oid(cell));
@@ -203,7 +207,6 @@ void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const*
   foreach (cell, after) {
     EnsureCaptureTriggers(lfirst_oid(cell));
   }
-  List* dropped = list_difference_oid(before, after);
   foreach (cell, dropped) {
     RemoveUnneededTriggers(lfirst_oid(cell));
   }
