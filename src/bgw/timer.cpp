@@ -4,6 +4,22 @@
 #include "pg/extension.h"
 
 namespace tviews::bgw {
+namespace {
+
+void Remember(const catalog::Tview& tview, TimestampTz clock) {
+  Oid types[] = {OIDOID, TIMESTAMPTZOID};
+  Datum values[] = {ObjectIdGetDatum(tview.table), TimestampTzGetDatum(clock)};
+  if (SPI_connect() != SPI_OK_CONNECT ||
+      SPI_execute_with_args(psprintf("INSERT INTO %s.pg_tview_timer (tview, refreshed_at) VALUES ($1, $2) "
+                                     "ON CONFLICT (tview) DO UPDATE SET refreshed_at = EXCLUDED.refreshed_at",
+                                     pg::ExtensionSchema()),
+                            2, types, values, nullptr, false, 0) != SPI_OK_INSERT) {
+    elog(ERROR, "could not note the refresh of TVIEW \"%s\" by its timer", tview.entity);
+  }
+  SPI_finish();
+}
+
+}  // namespace
 
 void CollectTimers(Batch* batch) {
   const catalog::Graph* graph = batch->worker->indexed.graph;
@@ -24,16 +40,10 @@ void NoteTimed(Batch* batch, int t) {
   }
   catalog::Tview* tview = &batch->worker->indexed.graph->tviews[t];
   const TimestampTz clock = GetCurrentTransactionStartTimestamp();
-  Oid types[] = {OIDOID, TIMESTAMPTZOID};
-  Datum values[] = {ObjectIdGetDatum(tview->table), TimestampTzGetDatum(clock)};
-  if (SPI_connect() != SPI_OK_CONNECT ||
-      SPI_execute_with_args(psprintf("INSERT INTO %s.pg_tview_timer (tview, refreshed_at) VALUES ($1, $2) "
-                                     "ON CONFLICT (tview) DO UPDATE SET refreshed_at = EXCLUDED.refreshed_at",
-                                     pg::ExtensionSchema()),
-                            2, types, values, nullptr, false, 0) != SPI_OK_INSERT) {
-    elog(ERROR, "could not note the refresh of TVIEW \"%s\" by its timer", tview->entity);
+  // A TVIEW whose lock somebody holds is deferred as a whole, which is kept; it may be about to be dropped, and its row here with it.
+  if (!batch->excluded[t]) {
+    Remember(*tview, clock);
   }
-  SPI_finish();
   // In memory at once: if this transaction fails, the graph is loaded again.
   tview->refresh_due = catalog::NextRefresh(tview->refresh_every_ms, clock, tview->settings);
 }

@@ -63,6 +63,23 @@ $node->restart;
 sleep 1.5;
 is($node->safe_psql('app', $refreshed_at), $once, 'a due time survives a restart');
 
+# Beside a session that drops a TVIEW of a timer and does not end, the others go on; dropped or not, it is as it should be.
+$node->safe_psql('app', q{SELECT pg_tviews_create('tv_held', 'SELECT pk_offer AS pk_held, now() AS at FROM tb_offer', '{"refresh_every": "1 s"}')});
+ok(wait_until($node, 'app', "SELECT count(*) FROM pg_tview_timer WHERE tview = 'tv_held'::regclass", '1', 20), 'a timer of a second');
+my $holder = $node->background_psql('app', on_error_stop => 1);
+$holder->query_safe('BEGIN; DROP TABLE tv_held');
+sleep 3;
+$node->safe_psql('app', "INSERT INTO tb_offer VALUES (5, 'infinity')");
+ok(wait_until($node, 'app', 'SELECT count(*) FROM tv_offer WHERE pk_offer = 5', '1', 20), 'other TVIEWs are refreshed');
+$holder->query_safe('ROLLBACK');
+ok(wait_until($node, 'app', 'SELECT bool_and(at > now() - interval \'2 s\') FROM tv_held', 't', 20), 'after its rollback the timer goes on');
+$holder->query_safe('BEGIN; DROP TABLE tv_held');
+sleep 3;
+$holder->query_safe('COMMIT');
+$holder->quit;
+sleep 1.5;
+is($node->safe_psql('app', "SELECT count(*) FROM pg_tview_timer t WHERE NOT EXISTS (SELECT FROM pg_tview_catalog c WHERE c.tview = t.tview)"), '0', 'and after its commit nothing is left');
+
 # Another period, by redefinition; dump and restore.
 $node->safe_psql('app', q{SELECT pg_tviews_create_or_replace('tv_offer', 'SELECT pk_offer, until FROM tb_offer WHERE until > now()', '{"refresh_every": "1 s"}')});
 ok(wait_until($node, 'app', "SELECT refreshed_at > '$once' FROM pg_tview_timer", 't', 20), 'a new period counts at once');
