@@ -56,7 +56,10 @@ void WantTview(Locks* locks, const catalog::Graph* graph, const catalog::Tview* 
     }
   }
   Want(locks, tview->view, AccessShareLock);
-  Want(locks, tview->table, RowExclusiveLock);
+  ListCell* leaf;
+  foreach (leaf, find_all_inheritors(tview->table, NoLock, nullptr)) {  // a leaf may be emptied by itself
+    Want(locks, lfirst_oid(leaf), RowExclusiveLock);
+  }
   locks->objects = lappend_oid(locks->objects, tview->table);
 }
 
