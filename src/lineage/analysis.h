@@ -319,6 +319,9 @@ bool WordPath(const Analysis* analysis, int number, Solution* solution, const Ke
 
 // ---- crossing.cpp
 
+// Whether rows of `level` may lack the occurrence: an outer join between them null-extends it.
+bool IsOptionalWithin(const Level* level, const Occurrence* occurrence);
+
 // A level whose rows depend on each other within a partition (windows, DISTINCT ON), and which is left through another column.  A
 // change below it concerns all rows of the partitions that it leaves or enters, besides its own.
 struct Crossing {

@@ -24,26 +24,6 @@ bool Partitions(const Query* query, const TargetEntry* entry) {
   return (query->hasDistinctOn || query->hasWindowFuncs) && (query->groupClause == NIL || IsIn(entry, query->groupClause));
 }
 
-// Whether rows of `level` may lack the occurrence: an outer join between them null-extends it.
-bool IsOptionalWithin(const Level* level, const Occurrence* occurrence) {
-  for (const Level* at = occurrence->level; at != nullptr; at = at->from_parent) {
-    ListCell* cell;
-    foreach (cell, at->joins) {
-      const Join* join = static_cast<const Join*>(lfirst(cell));
-      const bool left = occurrence->position >= join->left_from && occurrence->position < join->right_from;
-      const bool right = occurrence->position >= join->right_from && occurrence->position < join->right_to;
-      const JoinType type = join->expr->jointype;
-      if ((left && (type == JOIN_RIGHT || type == JOIN_FULL)) || (right && (type == JOIN_LEFT || type == JOIN_FULL))) {
-        return true;
-      }
-    }
-    if (at == level) {
-      break;
-    }
-  }
-  return !OidIsValid(occurrence->relation);
-}
-
 bool IsNotNull(Oid relation, AttrNumber column) {
   HeapTuple tuple = column > 0 ? SearchSysCache2(ATTNUM, ObjectIdGetDatum(relation), Int16GetDatum(column)) : nullptr;
   if (!HeapTupleIsValid(tuple)) {
@@ -95,6 +75,7 @@ void AddCrossing(Analysis* analysis, Level* level, List** crossings) {
     crossing->has_optional = crossing->has_optional || is_optional;
     crossing->may_be_null = crossing->may_be_null || is_optional || !IsNotNull(occurrence->relation, PlainColumn(analysis, root->value));
   }
+  crossing->key.nullable = crossing->may_be_null;  // NULL is a partition
   *crossings = lappend(*crossings, crossing);
 }
 
@@ -165,6 +146,25 @@ bool CollectMentions(Node* node, Mentions* mentions) {
 }
 
 }  // namespace
+
+bool IsOptionalWithin(const Level* level, const Occurrence* occurrence) {
+  for (const Level* at = occurrence->level; at != nullptr; at = at->from_parent) {
+    ListCell* cell;
+    foreach (cell, at->joins) {
+      const Join* join = static_cast<const Join*>(lfirst(cell));
+      const bool left = occurrence->position >= join->left_from && occurrence->position < join->right_from;
+      const bool right = occurrence->position >= join->right_from && occurrence->position < join->right_to;
+      const JoinType type = join->expr->jointype;
+      if ((left && (type == JOIN_RIGHT || type == JOIN_FULL)) || (right && (type == JOIN_LEFT || type == JOIN_FULL))) {
+        return true;
+      }
+    }
+    if (at == level) {
+      break;
+    }
+  }
+  return !OidIsValid(occurrence->relation);
+}
 
 bool HasPartition(const Query* query) {
   ListCell* cell;

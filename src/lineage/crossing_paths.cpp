@@ -20,7 +20,7 @@ struct Way {
 namespace {
 
 // The occurrence through which a crossing's rows go on along `found`: it stands in each of them.  -1: there is none.
-int ExitOf(const Analysis* analysis, const Crossing* crossing, const core::LineageResult* found) {
+int ExitOf(const Analysis* analysis, const Crossing* crossing, const core::LineageResult* found, bool is_tuple) {
   int best = -1;
   for (int i = 0; i < analysis->solved_count; ++i) {
     const core::OccurrencePath* path = &found->paths[i];
@@ -30,6 +30,10 @@ int ExitOf(const Analysis* analysis, const Crossing* crossing, const core::Linea
     }
     while (level != nullptr && level != crossing->level) {
       level = level->from_parent;
+    }
+    // Of a key of several columns others than their own sources are roots, too: they must be there.
+    if (level != nullptr && is_tuple && path->next < 0 && IsOptionalWithin(level, &analysis->occurrences[i])) {
+      continue;
     }
     if (level != nullptr && (best < 0 || path->step_count < found->paths[best].step_count)) {
       best = i;
@@ -302,7 +306,7 @@ bool WordFirst(const Analysis* analysis, Crossing* crossing, int occurrence, Pat
 // The ways of one crossing; NIL when one of them cannot be had.
 List* WaysOf(Analysis* analysis, const List* crossings, const Crossing* crossing, Solution* to_key, const Key* key) {
   Way* direct = static_cast<Way*>(palloc0(sizeof(Way)));
-  direct->occurrence = ExitOf(analysis, crossing, &to_key->found);
+  direct->occurrence = ExitOf(analysis, crossing, &to_key->found, key->count > 1);
   if (direct->occurrence < 0 || !WordWay(analysis, direct->occurrence, to_key, key, &direct->path)) {
     return NIL;
   }
@@ -313,7 +317,7 @@ List* WaysOf(Analysis* analysis, const List* crossings, const Crossing* crossing
     Bitmapset* used;
     bool any;
     Path first;
-    const int exit = outer != crossing && IsBelow(crossing->level, outer->level) ? ExitOf(analysis, crossing, &outer->solution.found) : -1;
+    const int exit = outer != crossing && IsBelow(crossing->level, outer->level) ? ExitOf(analysis, crossing, &outer->solution.found, false) : -1;
     if (outer == crossing || !IsBelow(crossing->level, outer->level) || (exit >= 0 && !Concerns(analysis, outer, exit, &used, &any))) {
       continue;
     }

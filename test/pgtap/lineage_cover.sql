@@ -397,6 +397,7 @@ INSERT INTO shape (name, key, query, has_full) SELECT name, '{k,l}', query, has_
   ('a grouped sub-select has both', 'SELECT s.x AS k, s.y AS l, s.c, w.t FROM (SELECT x, y, count(*) AS c FROM v GROUP BY x, y) s LEFT JOIN w ON w.x = s.x AND w.y = s.y', false),
   ('full join by two columns', 'SELECT x AS k, y AS l, count(u.t), count(v.t) AS cv FROM u FULL JOIN v USING (x, y) GROUP BY x, y', false),
   ('bigint and int', 'SELECT w.id AS k, u.id AS l, w.t, v.t AS vt FROM w JOIN v ON v.x = w.id JOIN u ON u.id = v.y', false),
+  ('a rank over an outer join that has the other part, too', 'SELECT w.x AS k, rank() OVER (PARTITION BY v.z ORDER BY v.y)::int AS l FROM v LEFT JOIN (p RIGHT JOIN u w ON w.y = p.z AND w.x = p.x) ON v.z = w.z', true),
   ('two constants', 'SELECT ''a'' AS k, ''b'' AS l, count(*) FROM u', true)) s(name, query, has_full);
 
 -- Views in views: a grouped one, one with a filter, and an outer join over both.
