@@ -18,6 +18,7 @@ class Step:
     text: str = ""          # marked (markup.py)
     table: str = ""         # of a TVIEW that the step makes
     full: bool = False      # the TVIEW may be refreshed as a whole
+    refusals: tuple = ()    # SQLSTATEs with which it may be refused
     dropped: frozenset = frozenset()
 
     def sql(self):
@@ -58,13 +59,14 @@ class Bench:
             raise Wrong("left over", "DROP SCHEMA CASCADE left TVIEWs behind")
         self.offset = self.log_size()
 
-    def execute(self, text):
+    def execute(self, text, cur=None):
         """None, or the error of an SQL statement."""
+        cur = cur or self.cur
         try:
-            self.cur.execute(text)
+            cur.execute(text)
             return None
         except psycopg2.Error as error:
-            if self.connection.closed:
+            if cur.connection.closed:
                 raise Wrong("crash", f"{error} in: {text}") from error
             return error
 
@@ -98,7 +100,7 @@ class Bench:
 
     def check_lineage(self, step):
         """A TVIEW that was accepted without on_unkeyed has a path from each table."""
-        if not step.full:
+        if step.table and not step.full:
             kinds = self.rows(f"SELECT base_table::text FROM pg_tviews_explain('{step.table}') WHERE kind = 'full'")
             if kinds:
                 raise Wrong("full", f"{step.table} is refreshed as a whole: {kinds}")
@@ -113,35 +115,45 @@ class Bench:
             raise Wrong("warning", lines[0].strip())
 
     def run(self, steps):
-        """Runs a recorded case from an empty database: the Wrong it ends in, or None.  Statements may fail as they did."""
+        """Runs a recorded case from an empty database: the Wrong it ends in, or None.  Statements may fail as they did.
+        The writes come from a session of their own, as they did."""
+        writer = psycopg2.connect(self.dsn)
+        writer.autocommit = True
         try:
-            self.reset()
-            for step in steps:
-                if step.kind == "check":
-                    self.execute("ROLLBACK")   # shrinking may have dropped the COMMIT
-                    self.check()
-                    continue
-                error = self.execute(step.sql())
-                if error and step.kind == "view" and refused(error) is None:
-                    raise Wrong(f"create {error.pgcode}", str(error))
-                if error and step.kind == "write" and not error.pgcode.startswith(EXPECTED):
-                    raise Wrong(f"write {error.pgcode}", str(error))
-                if step.kind == "view" and step.table and not error:
-                    self.check_lineage(step)
-            self.execute("ROLLBACK")
-            self.check()
+            with writer.cursor() as cur:
+                self.reset()
+                for step in steps:
+                    self.run_step(step, cur)
+                self.run_step(Step("check"), cur)
         except Wrong as wrong:
             return wrong
+        finally:
+            writer.close()
         return None
+
+    def run_step(self, step, writer):
+        if step.kind == "check":
+            self.execute("ROLLBACK", writer)   # shrinking may have dropped the COMMIT
+            self.check()
+            return
+        error = self.execute(step.sql(), writer if step.kind == "write" else None)
+        if error and step.kind == "view" and refused(error, step.refusals) is None:
+            raise Wrong(f"create {error.pgcode}", str(error))
+        if error and step.kind == "write" and not error.pgcode.startswith(EXPECTED):
+            raise Wrong(f"write {error.pgcode}", str(error))
+        if step.kind == "view" and not error:
+            self.check_lineage(step)
 
 
 # SQLSTATEs of a refusal; each comes with a HINT.
 REFUSALS = ("0A000",)
 
 
-def refused(error):
+def refused(error, more=()):
     """The reason when the error is a refusal of the view, else None."""
-    if error.pgcode not in REFUSALS:
+    if error.pgcode not in REFUSALS + more:
         return None
     reason = str(error).splitlines()[0].replace("ERROR:", "").strip()
+    if error.pgcode in more:
+        reason = f"{error.pgcode} {reason}"
     return " ".join(w for w in reason.split() if '"' not in w and "." not in w)

@@ -7,7 +7,7 @@ VALUES = ["scalar", "exists", "not exists", "in", "array", "top n", "filter", "d
           "table function", "sql function", "window value"]
 EDGES = ["lower", "json", "cast", "date_trunc", "any array", "array contains", "unnest", "is not distinct", "composite join"]
 SHAPES = ["row", "group", "composite key", "expression key", "union all", "union", "intersect", "except", "window", "distinct on", "partition exit"]
-WRAPS = ["nested view", "cte", "tview", "unkeyed full", "min_interval", "settings", "unlogged", "partition_by", "background"]
+WRAPS = ["nested view", "cte", "tview", "unkeyed full", "min_interval", "settings", "unlogged", "partition_by", "background", "adopt", "clock", "replace"]
 VIEWS = JOINS + VALUES + EDGES + SHAPES + WRAPS
 ALL = TABLES + VIEWS
 

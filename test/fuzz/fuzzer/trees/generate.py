@@ -1,18 +1,16 @@
 """Makes a random case while it runs: schema, TVIEWs, rounds of writes, each with a check at its end."""
 import copy
-import json
 
 import psycopg2
 
 from .. import drive
-from ..schema import quote, read_tables
+from ..schema import read_tables
 from ..session import Log, Session, Unexpected
 from ..statements import Generator
 from . import features, tables
-from .case import Step, Wrong, refused
+from .case import Step, Wrong
+from .tviews import one_tview, replacement
 from .views import Maker
-
-CONSTRAINED = ("unlogged", "background", "min_interval", "settings", "partition_by")
 
 
 class Tally:
@@ -52,7 +50,7 @@ class Recorder(Log):
 
 
 def build(bench, rng, tally, steps, only=None):
-    """Schema and TVIEWs; appends the steps.  Returns (makers of values, number of TVIEWs)."""
+    """Schema and TVIEWs; appends the steps.  Returns (makers of values, the maker of views: `made` are its TVIEWs)."""
     bench.reset()
     wanted = set(rng.sample(features.TABLES, rng.randint(4, len(features.TABLES))))
     if only:
@@ -71,78 +69,11 @@ def build(bench, rng, tally, steps, only=None):
         error = bench.execute(steps[-1].sql())
         if error:
             raise Wrong("generator", f"{error} in: {steps[-1].sql()}")
-    maker, made = Maker(rng, rels), 0
+    maker = Maker(rng, rels)
     maker.rels = list(rels)
     for n in range(rng.randint(4, 8)):
-        made += one_tview(bench, rng, tally, steps, maker, n, only)
-    return makers, made
-
-
-def one_tview(bench, rng, tally, steps, maker, n, only):
-    """1 when the TVIEW was made, 0 when it was refused."""
-    entity = f"e{n}" if rng.random() < 0.85 else f"E {n}"
-    enabled = features.choose(rng, features.VIEWS, only if only in features.VIEWS else None)
-    if only in features.TABLES:
-        enabled |= {"group", "exists", "grouped sub-select", "any array", "json"}
-    query, cols, key, used = find_query(bench, rng, maker, entity, enabled, only)
-    table = f'{rng.choice(["main", quote("App")])}.{quote("tv_" + entity)}'
-    options = {} if key == [f"pk_{entity}"] and rng.random() < 0.7 else {"key": key if len(key) > 1 or rng.random() < 0.5 else key[0]}
-    if "nested view" in enabled and rng.random() < 0.5:
-        view = f'main."w {n}"'
-        steps.append(Step("setup", f"CREATE VIEW {view} AS {query}"))
-        bench.execute(steps[-1].sql())
-        query = f"SELECT * FROM {view}"
-        if len(key) == 1:
-            maker.rels.append(maker.as_rel(view, cols, key, "nested view"))
-        used.add("nested view")
-    for feature in CONSTRAINED + ("unkeyed full",):
-        if feature in enabled and (rng.random() < 0.25 or feature == only):
-            used.add(feature)
-            value = {"unlogged": ("unlogged", True), "background": ("build", "background"), "min_interval": ("min_interval", "30 ms"),
-                     "settings": ("settings", {"TimeZone": "Asia/Tokyo", "DateStyle": "German, DMY"}), "unkeyed full": ("on_unkeyed", "full"),
-                     "partition_by": ("partition_by", f"{rng.choice(['HASH', 'RANGE', 'LIST'])} ({quote(rng.choice(key))})")}[feature]
-            options[value[0]] = value[1]
-    text = options and ", " + "'" + json.dumps(options).replace("'", "''") + "'" or ""
-    body = query.replace("'", "''")
-    step = Step("view", f"SELECT pg_tviews_create('{table}', '{body}'{text})", table, "on_unkeyed" in options)
-    if not options and rng.random() < 0.4:
-        step.text = f"CREATE TABLE {table} AS {query}"
-    error = bench.execute(step.sql())
-    reason = refused(error) if error else None
-    if error and reason is None:
-        steps.append(step)
-        raise Wrong(f"create {error.pgcode}", f"{error} in: {step.sql()}")
-    tally.note(used, reason, bool(error and error.diag.message_hint))
-    if error:
-        return 0
-    steps.append(step)
-    bench.check_lineage(step)
-    maker.rels.append(maker.as_rel(table, cols, key, "tview"))
-    return 1
-
-
-def find_query(bench, rng, maker, entity, enabled, only):
-    """A view that runs, is not too slow and keeps the generator's promise about its key."""
-    base = [r for r in maker.rels if "tview" in enabled or "tview" not in r.features]
-    for _ in range(60):
-        everything, maker.rels = maker.rels, base
-        try:
-            query, cols, key = maker.query(entity, set(enabled), only if only in features.VIEWS else None)
-        finally:
-            maker.rels = everything
-        names = ", ".join(quote(k) for k in key)
-        plain = Step("view", query).sql()
-        bench.execute("SET statement_timeout = '150ms'")
-        error = bench.execute(f"SELECT count(*) - count(DISTINCT ({names})), count(*) FILTER (WHERE {' OR '.join(quote(k) + ' IS NULL' for k in key)}), "
-                              f"count(q::text) FROM ({plain}) q")
-        row = None if error else bench.cur.fetchone()
-        bench.execute("SET statement_timeout = '60s'")
-        if error and error.pgcode == "57014":
-            continue
-        if error or row[0] or row[1]:
-            raise Wrong("generator", f"{error or row} in: {plain}")
-        return query, cols, key, set(maker.used)
-    raise Wrong("generator", "every view was too slow")
+        one_tview(bench, rng, tally, steps, maker, n, only)
+    return makers, maker
 
 
 def writers(connection, makers):
@@ -160,6 +91,14 @@ def writers(connection, makers):
     return known
 
 
+def known_tables(bench, makers):
+    connection = psycopg2.connect(bench.dsn)
+    connection.autocommit = True
+    known = writers(connection, makers)
+    connection.close()
+    return known
+
+
 def unquoted(name):
     """The name as tables.py writes it: both parts quoted."""
     schema, _, table = name.partition(".")
@@ -168,18 +107,17 @@ def unquoted(name):
 
 def run(bench, rng, tally, options, steps):
     """One case; raises Wrong.  `steps` holds what was done, also then."""
-    makers, made = build(bench, rng, tally, steps, options.only)
+    makers, maker = build(bench, rng, tally, steps, options.only)
     steps.append(Step("check"))
     bench.check()
-    if not made:
-        return made, 0
-    connection = psycopg2.connect(bench.dsn)
-    connection.autocommit = True
-    known = writers(connection, makers)
-    connection.close()
-    session = Session("s", bench.dsn, rng, Generator(rng, known), Recorder(options.echo, steps), False)
+    if not maker.made:
+        return 0, 0
+    session = Session("s", bench.dsn, rng, Generator(rng, known_tables(bench, makers)), Recorder(options.echo, steps), False)
     try:
-        for _ in range(options.rounds):
+        for n in range(options.rounds):
+            if n and options.only == "replace" and rng.random() < 0.7:
+                replacement(bench, rng, tally, steps, maker)
+                session.generator = Generator(rng, known_tables(bench, makers))
             for _ in range(rng.randint(1, 4)):
                 session.transaction()
             steps.append(Step("check"))
@@ -188,12 +126,12 @@ def run(bench, rng, tally, options, steps):
         raise Wrong(f"write {error.code}", str(error)) from error
     finally:
         session.close()
-    return made, session.count
+    return len(maker.made), session.count
 
 
 def disturbed(bench, rng, seed, tally, options, steps):
     """One case with two sessions and a disturber; not repeatable."""
-    makers, made = build(bench, rng, tally, steps, options.only)
+    makers, maker = build(bench, rng, tally, steps, options.only)
     made_views = [step for step in steps if step.table]
     actions = [text for step in made_views for text in (f"SELECT pg_tviews_refresh('{step.table}')", f"SELECT * FROM pg_tviews_verify('{step.table}')")]
     if made_views:   # the last one has no readers
@@ -202,8 +140,8 @@ def disturbed(bench, rng, seed, tally, options, steps):
     for n, step in enumerate(s for s in steps if s.text.startswith("CREATE TABLE") and not s.table and "leaf_" not in s.text and "child_" not in s.text):
         table = step.text.split(" (")[0].removeprefix("CREATE TABLE ")
         actions += [f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS later integer DEFAULT {n}", f"ALTER TABLE {table} DROP COLUMN IF EXISTS later"]
-    if not made:
-        return made, 0
+    if not maker.made:
+        return 0, 0
     try:
         log, count, _ = drive.drive(bench.dsn, seed, 2, transactions=options.rounds * 12, truncate=True, echo=options.echo, prepare=True, disturbances=actions,
                                     check_end=False, tables=lambda connection: writers(connection, makers))
@@ -211,4 +149,4 @@ def disturbed(bench, rng, seed, tally, options, steps):
         raise Wrong("disturbed", str(failure)) from failure
     steps += [Step("write", line) for line in log.lines]
     bench.check()
-    return made, count
+    return len(maker.made), count

@@ -64,7 +64,14 @@ class Joins:
         near, n, far, f = found
         inner = self.alias()
         group, (name, col) = f.of(inner), self.column(inner, far)
-        where = f" WHERE true{self.filters([(inner, far)], 0.3)}"
+        beside, scope_in = "", [(inner, far)]
+        if self.rng.random() < 0.3:
+            second = self.partner(scope_in)
+            if second:
+                other = self.alias()
+                beside = opt(f" {self.rng.choice(['JOIN', 'LEFT JOIN'])} {second[1].sql} {other} ON {second[2](other)}")
+                scope_in.append((other, second[1]))
+        where = f"{beside} WHERE true{self.filters(scope_in, 0.3)}"
         value = Col("x", col.type if col else "integer", None)
         order = ", ".join([f"{name}::text {SAFE}"] + [f"{k}::text {SAFE}" for k in self.key_of(inner, far)])
         cols, tail = [Col("g", f.type, f.domain, far.col(f.columns[0]).plain), value], ""
@@ -75,7 +82,7 @@ class Joins:
             tail = f" AND {alias}.n = 1"
             cols.append(Col("n", "bigint"))
         else:
-            expression, value.type = self.aggregate(inner, far)
+            expression, value.type = self.aggregate(*self.rng.choice(scope_in))
             having = opt(" HAVING count(*) > 1") if self.rng.random() < 0.15 else ""
             text = f"SELECT {group} AS g, {expression} AS x FROM {far.sql} {inner}{where} GROUP BY {group}{having}"
         source = f"({text})"

@@ -69,7 +69,7 @@ class Values:
         alias = self.alias()
         text, inner = f"FROM {self.source(far)} {alias}", [(alias, far)]
         if self.rng.random() < 0.35:
-            second = self.partner(inner, unique=True)
+            second = self.partner(inner, unique=self.rng.random() < 0.6)   # aggregates and orders by value: rows may multiply
             if second:
                 other = self.alias()
                 text += opt(f" {self.rng.choice(['JOIN', 'LEFT JOIN'])} {self.source(second[1])} {other} ON {second[2](other)}")

@@ -13,6 +13,7 @@ class Maker(Edges, Values, Joins):
     def __init__(self, rng, rels):
         self.rng, self.rels = rng, rels
         self.aliases, self.ctes, self.used, self.enabled, self.alone = 0, [], set(), set(), None
+        self.made = []   # TVIEWs: (table, entity, number of key columns, options)
 
     def alias(self):
         self.aliases += 1
@@ -108,6 +109,8 @@ class Maker(Edges, Values, Joins):
         if self.rng.random() < 0.25:
             condition = self.sub_condition(scope, 1)
             where += opt(f" AND {condition}") if condition else ""
+        if self.may("clock", 0.4):
+            where += opt(" AND now() > '2020-01-01'")
         return f"SELECT {', '.join(keys)}{outputs} FROM {text} WHERE true{where}", key_cols + cols, [c.name for c in key_cols]
 
     def make_group(self, names):
@@ -225,6 +228,13 @@ class Maker(Edges, Values, Joins):
         keys, cols = self.key_outputs(alias, rel, names)
         return alias, rel, link, keys, cols
 
+    def beside(self, alias, rel):
+        """FROM and WHERE of rows of `rel`, each once, maybe with others joined to them."""
+        scope = [(alias, rel)]
+        text, where, missing = self.joins(f"{rel.sql} {alias}", scope, False) if self.rng.random() < 0.4 else (f"{rel.sql} {alias}", "", False)
+        where += "".join(f" AND {k} IS NOT NULL" for k in self.key_of(alias, rel)) if missing else ""
+        return f"{text} WHERE true{where}{self.filters(scope, 0.3)}"
+
     def make_window(self, names):
         """Rows ranked within a partition, keyed by the row; maybe only the first ones."""
         made = self.partitioned_rows(names, False)
@@ -234,7 +244,7 @@ class Maker(Edges, Values, Joins):
         order = ", ".join([f"{self.column(alias, rel)[0]}::text {SAFE}"] + [f"{k}::text {SAFE}" for k in self.key_of(alias, rel)])
         function = self.rng.choice(["row_number()", "rank()", "count(*)", "sum({0}.kind)" if any(c.name == "kind" for c in rel.cols) else "count(*)"]).format(alias)
         text = (f"SELECT {', '.join(keys)}, {link.of(alias)} AS p, {function} OVER (PARTITION BY {link.of(alias)} ORDER BY {order}) AS n "
-                f"FROM {rel.sql} {alias} WHERE true{self.filters([(alias, rel)], 0.3)}")
+                f"FROM {self.beside(alias, rel)}")
         cols = cols + [Col("p", link.type, link.domain, rel.col(link.columns[0]).plain), Col("n", "bigint")]
         if self.rng.random() < 0.4:
             text = f"SELECT {', '.join(quote(c.name) for c in cols)} FROM ({text}) w WHERE n <= {self.rng.randint(1, 3)}"
@@ -248,8 +258,8 @@ class Maker(Edges, Values, Joins):
         alias, rel, link, keys, cols = made
         order = ", ".join([f"{self.column(alias, rel)[0]}::text {SAFE} DESC"] + [f"{k}::text {SAFE}" for k in self.key_of(alias, rel)])
         value, col = self.column(alias, rel)
-        return (f"SELECT DISTINCT ON ({link.of(alias)}) {', '.join(keys)}, {value} AS x FROM {rel.sql} {alias} "
-                f"WHERE {link.of(alias)} IS NOT NULL{self.filters([(alias, rel)], 0.3)} ORDER BY {link.of(alias)}, {order}",
+        return (f"SELECT DISTINCT ON ({link.of(alias)}) {', '.join(keys)}, {value} AS x "
+                f"FROM {self.beside(alias, rel)} AND {link.of(alias)} IS NOT NULL ORDER BY {link.of(alias)}, {order}",
                 cols + [Col("x", col.type if col else "integer")], [c.name for c in cols])
 
     def make_partition_exit(self, names):
