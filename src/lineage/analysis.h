@@ -350,8 +350,8 @@ bool WordCrossingPaths(Analysis* analysis, const List* crossings, int occurrence
 
 // ---- lookups.cpp
 
-// The lookups (List* of MissingIndex*) along the paths of a solution for which there is no index.
-List* UnindexedLookups(const Analysis* analysis, const Solution* solution, const Key* key);
+// The lookups (List* of MissingIndex*) along the paths of a solution, and of partitions' rows, for which there is no index.
+List* UnindexedLookups(const Analysis* analysis, const Solution* solution, const Key* key, const List* crossings);
 
 // ---- recursion.cpp
 

@@ -198,6 +198,7 @@ struct Derived {
   Level* top;
   Key key;
   Solution solution;
+  List* crossings;
   Outcome* outcomes;  // of relation occurrences, in their order: the same in each analysis of a view
   int outcome_count;
   int pathless;
@@ -238,18 +239,18 @@ Derived Derive(const Request& request, bool crossing, int choice) {
     WalkLevel(analysis, static_cast<Level*>(list_nth(analysis->levels, i)));
   }
   derived.key = FindKey(analysis, derived.top, &request);
-  List* crossings = FindCrossings(analysis);
+  derived.crossings = FindCrossings(analysis);
   ListCell* cell;
   foreach (cell, analysis->recursions) {
     Recursion* recursion = static_cast<Recursion*>(lfirst(cell));
     recursion->solution = Solve(analysis, &recursion->key);
   }
   derived.solution = Solve(analysis, &derived.key);
-  FindWays(analysis, crossings, &derived.solution, &derived.key);
+  FindWays(analysis, derived.crossings, &derived.solution, &derived.key);
   derived.outcomes = static_cast<Outcome*>(palloc0(Max(analysis->solved_count, 1) * sizeof(Outcome)));
   for (int i = 0; i < analysis->solved_count; ++i) {
     if (OidIsValid(analysis->occurrences[i].relation)) {
-      derived.outcomes[derived.outcome_count++] = WordOccurrence(&derived, crossings, i);
+      derived.outcomes[derived.outcome_count++] = WordOccurrence(&derived, derived.crossings, i);
     }
   }
   return derived;
@@ -350,7 +351,7 @@ Lineage DeriveLineage(const Request& request) {
 
 List* MissingIndexes(const Request& request) {
   const Derived derived = DeriveBest(request);
-  return UnindexedLookups(&derived.analysis, &derived.solution, &derived.key);
+  return UnindexedLookups(&derived.analysis, &derived.solution, &derived.key, derived.crossings);
 }
 
 }  // namespace tviews::lineage

@@ -79,10 +79,8 @@ void LookInStored(const Key* key, const Root* root, List** missing) {
   Add(missing, key->table, Match::kEqual, columns.data, true);
 }
 
-}  // namespace
-
-List* UnindexedLookups(const Analysis* analysis, const Solution* solution, const Key* key) {
-  List* missing = NIL;
+// `view`: the view looks up rows the other way, too.
+void LookAlong(const Analysis* analysis, const Solution* solution, bool view, List** missing) {
   for (int i = 0; i < analysis->solved_count; ++i) {
     const core::OccurrencePath* path = &solution->found.paths[i];
     if (path->kind == core::PathKind::kNone) {
@@ -90,13 +88,35 @@ List* UnindexedLookups(const Analysis* analysis, const Solution* solution, const
     }
     const core::LineageStep* steps = solution->found.steps + path->first_step;
     for (int s = 0; s < path->step_count; ++s) {
-      Look(analysis, steps[s].match_value, analysis->edge_infos[steps[s].edge_tag].match, true, &missing);
+      Look(analysis, steps[s].match_value, analysis->edge_infos[steps[s].edge_tag].match, true, missing);
     }
     // "x = ANY (array)" of the view finds no rows by an index on the array.
-    if (path->step_count == 0 || analysis->edge_infos[steps[0].edge_tag].match != Match::kElement) {
-      Look(analysis, path->capture_value, Match::kEqual, false, &missing);
+    if (view && (path->step_count == 0 || analysis->edge_infos[steps[0].edge_tag].match != Match::kElement)) {
+      Look(analysis, path->capture_value, Match::kEqual, false, missing);
     }
-    LookInStored(key, &solution->roots[path->root], &missing);
+  }
+}
+
+}  // namespace
+
+List* UnindexedLookups(const Analysis* analysis, const Solution* solution, const Key* key, const List* crossings) {
+  List* missing = NIL;
+  LookAlong(analysis, solution, true, &missing);
+  for (int i = 0; i < analysis->solved_count; ++i) {
+    if (solution->found.paths[i].kind != core::PathKind::kNone) {
+      LookInStored(key, &solution->roots[solution->found.paths[i].root], &missing);
+    }
+  }
+  const ListCell* cell;
+  foreach (cell, crossings) {
+    const Crossing* crossing = static_cast<const Crossing*>(lfirst(cell));
+    if (crossing->ways == NIL) {
+      continue;
+    }
+    LookAlong(analysis, &crossing->solution, false, &missing);
+    for (const Target* source = crossing->key.columns[0].sources; source != nullptr; source = source->next) {
+      Look(analysis, source->value, Match::kEqual, true, &missing);
+    }
   }
   return missing;
 }

@@ -63,6 +63,14 @@ SELECT pg_tviews_create('tv_doc', $$SELECT d.id, (SELECT count(*) FROM tb_note n
 SELECT * FROM pg_tviews_suggest_indexes('doc');
 CREATE INDEX ON tb_note ((data->>'doc'));
 SELECT count(*) FROM pg_tviews_suggest_indexes('doc');
+-- The rows of a partition, of a recursion.
+CREATE TABLE tb_part (pk_part int PRIMARY KEY, kind int, above int, pad text DEFAULT repeat('x', 500));
+INSERT INTO tb_part SELECT g, g % 10, nullif(g - 1, 0) FROM generate_series(1, 300) g;
+SELECT pg_tviews_create('tv_rank', 'SELECT pk_part AS pk_rank, row_number() OVER (PARTITION BY kind ORDER BY pk_part) AS n FROM tb_part');
+SELECT * FROM pg_tviews_suggest_indexes('rank');
+SELECT pg_tviews_create('tv_path', 'SELECT p.pk_part AS pk_path, (WITH RECURSIVE up AS (SELECT p.pk_part AS pk, p.above
+  UNION ALL SELECT x.pk_part, x.above FROM tb_part x JOIN up ON x.pk_part = up.above) SELECT count(*) FROM up) AS n FROM tb_part p');
+SELECT * FROM pg_tviews_suggest_indexes('path');
 -- Whoever may read the TVIEW may ask.
 CREATE ROLE advised;
 GRANT USAGE ON SCHEMA adv TO advised;
