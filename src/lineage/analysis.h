@@ -94,6 +94,8 @@ struct EdgeInfo {
   Oid collation;
   Oid family;
   Match match;
+  // The edge holds only on the way to occurrences in this range, the optional side of its outer join; empty: to any.
+  int optional_from, optional_to;
 };
 
 // An equality usable as an edge.

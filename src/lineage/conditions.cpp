@@ -46,6 +46,23 @@ bool JoinAllows(const Join* join, int far, int near, int* barred_from, int* barr
   }
 }
 
+// A row of the preserved side without a partner does not lead to the optional side, any other does.
+void AddEdgeToOptional(Analysis* analysis, const Join* join, const Target* far, const Target* near, const Equality* equality, bool far_is_left) {
+  const int far_position = analysis->occurrences[far->occurrence].position, near_position = analysis->occurrences[near->occurrence].position;
+  const bool is_left = join->expr->jointype == JOIN_LEFT;
+  const int from = is_left ? join->right_from : join->left_from, to = is_left ? join->right_to : join->right_from;
+  const int count = analysis->edge_count;
+  if ((!is_left && join->expr->jointype != JOIN_RIGHT) || equality->match != Match::kEqual || !IsWithin(near_position, from, to) ||
+      !IsWithin(far_position, join->left_from, join->right_to)) {
+    return;
+  }
+  AddEdge(analysis, far, near, equality, far_is_left, 0, 0);
+  if (analysis->edge_count > count) {
+    analysis->edge_infos[count].optional_from = from;
+    analysis->edge_infos[count].optional_to = to;
+  }
+}
+
 void TryEdges(Analysis* analysis, Level* level, const Join* join, const Equality* equality, const Node* far, const Node* near, bool far_is_left) {
   const Target* near_target = ResolveExpression(analysis, level, join, near, Resolve::kEnter);
   for (const Target* target = ResolveExpression(analysis, level, join, far, Resolve::kExit); target != nullptr; target = target->next) {
@@ -66,6 +83,7 @@ void TryEdges(Analysis* analysis, Level* level, const Join* join, const Equality
     if (JoinAllows(join, position, analysis->occurrences[near_target->occurrence].position, &barred_from, &barred_to)) {
       AddEdge(analysis, target, near_target, equality, far_is_left, barred_from, barred_to);
     } else {
+      AddEdgeToOptional(analysis, join, target, near_target, equality, far_is_left);
       NoteRange(analysis, target->occurrence, target->occurrence + 1, "an outer join keeps its rows whether or not they match", 3);
     }
   }

@@ -291,7 +291,8 @@ bool Continue(Analysis* analysis, const Crossing* crossing, const Path* first, i
     *longer = {occurrence, way->crossings + 1, *first};
     longer->path.kind = catalog::MappingKind::kPartition;
     longer->path.query = query;
-    longer->path.nulls = longer->path.nulls || (first->kind == catalog::MappingKind::kKey && crossing->may_be_null);
+    // Also a row without a partner, whose own value is NULL, stands in the partition of NULLs.
+    longer->path.nulls = longer->path.nulls || crossing->has_optional || (first->kind == catalog::MappingKind::kKey && crossing->may_be_null);
     *ways = lappend(*ways, longer);
   }
   return crossing->ways != NIL;

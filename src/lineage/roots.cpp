@@ -9,13 +9,28 @@ namespace {
   ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"), errdetail("Failed while finding the paths of a TVIEW.")));
 }
 
-// The edges among the occurrences below `level`.
-core::LineageEdge* EdgesBelow(const Analysis* analysis, const Level* level, int* count) {
+// Whether the edge holds on the way to these roots.
+bool LeadsTo(const Analysis* analysis, const EdgeInfo* info, const core::LineageRoot* roots, int root_count) {
+  for (int i = 0; info->optional_from < info->optional_to && i < root_count; ++i) {
+    const Occurrence* root = &analysis->occurrences[roots[i].occurrence];
+    if (!OidIsValid(root->relation) || root->position < info->optional_from || root->position >= info->optional_to) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// The edges that paths to these roots may take: among the occurrences below `within`, where one without the root's side does not
+// count; null: all but those to optional sides.
+core::LineageEdge* UsableEdges(const Analysis* analysis, const Level* within, const core::LineageRoot* roots, int root_count, int* count) {
   core::LineageEdge* edges = static_cast<core::LineageEdge*>(palloc(Max(analysis->edge_count, 1) * sizeof(core::LineageEdge)));
   *count = 0;
   for (int i = 0; i < analysis->edge_count; ++i) {
     const core::LineageEdge* edge = &analysis->edges[i];
-    if (IsBelow(analysis->occurrences[edge->far].level, level) && IsBelow(analysis->occurrences[edge->near].level, level)) {
+    const EdgeInfo* info = &analysis->edge_infos[i];
+    if (within == nullptr ? info->optional_from >= info->optional_to
+                          : LeadsTo(analysis, info, roots, root_count) && IsBelow(analysis->occurrences[edge->far].level, within) &&
+                                IsBelow(analysis->occurrences[edge->near].level, within)) {
       edges[(*count)++] = *edge;
     }
   }
@@ -24,8 +39,8 @@ core::LineageEdge* EdgesBelow(const Analysis* analysis, const Level* level, int*
 
 // The core's answer, in the current memory context.
 core::LineageResult Search(const Analysis* analysis, const Level* within, const core::LineageRoot* roots, int root_count) {
-  int edge_count = analysis->edge_count;
-  const core::LineageEdge* edges = within == nullptr ? analysis->edges : EdgesBelow(analysis, within, &edge_count);
+  int edge_count;
+  const core::LineageEdge* edges = UsableEdges(analysis, within, roots, root_count, &edge_count);
   core::LineageResult found = {};
   if (core::FindPaths(analysis->occurrence_count, edges, edge_count, roots, root_count, &found) != core::Outcome::kOk) {
     RaiseOutOfMemory();

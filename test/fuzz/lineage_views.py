@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Random views against the lineage: prints each view for which a changed key is missed.
 
-Usage: lineage_views.py CONNINFO SEED COUNT [ROUNDS].  The database needs the head of test/pgtap/lineage_cover.sql (tables,
+Usage: lineage_views.py CONNINFO SEED COUNT [ROUNDS [KIND]], KIND any, windows or recursions.
+The database needs the head of test/pgtap/lineage_cover.sql (tables,
 change_something, misses); `lineage_views.py --setup FILE` prints that part as a script of its own.
 Exit status 1 when anything was missed.
 """
@@ -162,9 +163,77 @@ class Generator:
         return "SELECT %s%s FROM %s%s" % (names(with_outer), extra, from_sql, where), count
 
 
-def candidate(rng):
+class Windows(Generator):
+    """Windows and DISTINCT ON at the top and in FROM, keyed by any column."""
+
+    def windowed(self, depth, outer, width, top):
+        from_sql, columns = self.join_tree(depth, outer, self.pick([1, 1, 2, 3]))
+        where = " WHERE " + self.conditions(depth, columns, outer or columns, outer) if self.chance(0.3) else ""
+        count = width or self.rng.randint(2, 3)
+        chosen = ["%s AS c%d" % (self.pick(columns), i) for i in range(1, count + 1)]
+        if self.chance(0.3):
+            parts = [self.pick(columns) for _ in range(self.pick([1, 1, 2]))]
+            order = ", ".join(parts + [self.pick(columns) for _ in range(2)] + ["c%d" % i for i in range(1, count + 1)])
+            return "(SELECT DISTINCT ON (%s) %s FROM %s%s ORDER BY %s)" % (", ".join(parts), ", ".join(chosen), from_sql, where, order), count
+        part = self.pick(columns)
+        for i in range(self.pick([1, 1, 2]) if count > 1 else 0):
+            parts = [part] + ([self.pick(columns)] if self.chance(0.2) else [])
+            over = "OVER (PARTITION BY %s ORDER BY %s)" % (", ".join(parts), self.pick(columns))
+            function = self.pick(["rank()", "max(%s)" % self.pick(columns), "count(*)"])
+            if count - i > 1:
+                chosen[count - 1 - i] = "(%s %s)::int AS c%d" % (function, over, count - i)
+        group = ""
+        if self.chance(0.15):
+            keys = sorted(set(c.rsplit(" AS ", 1)[0] for c in chosen if "OVER" not in c) | {part})
+            chosen = [c if "OVER" not in c else "(count(*) OVER (PARTITION BY %s))::int AS %s" % (part, c.rsplit(" AS ", 1)[1]) for c in chosen]
+            group = " GROUP BY " + ", ".join(keys)
+        return "SELECT %s FROM %s%s%s" % (", ".join(chosen), from_sql, where, group), count
+
+    def query(self, depth, outer, width=None, top=False):
+        if self.chance(0.6 if top else 0.4):
+            return self.windowed(depth - 1, outer, width, top)
+        return Generator.query(self, depth, outer, width, top)
+
+
+class Recursions(Generator):
+    """A scalar from a recursive CTE that is correlated to the row, in the output or in a condition."""
+
+    def recursion(self, depth, scope):
+        name, count = self.alias(), self.rng.randint(1, 3)
+        branches = []
+        for _ in range(self.pick([1, 1, 2])):
+            if self.chance(0.5):
+                branches.append("SELECT " + ", ".join(self.pick(scope) for _ in range(count)))
+            else:
+                from_sql, columns = self.join_tree(depth, scope, self.pick([1, 1, 2]))
+                branches.append("SELECT %s FROM %s WHERE %s" % (", ".join(self.pick(columns) for _ in range(count)), from_sql, self.conditions(0, columns, scope, scope)))
+        own = ["%s.r%d" % (name, i) for i in range(1, count + 1)]
+        from_sql, columns = self.join_tree(depth, scope, self.pick([1, 1, 1, 2]))
+        on = "%s = %s" % (self.pick(columns), self.pick(own))
+        if self.chance(0.3):
+            on += " AND " + self.condition(0, columns, own, scope)
+        outputs = ", ".join(self.pick(columns + own) if self.chance(0.3) else self.pick(columns) for _ in range(count))
+        names = ", ".join("r%d" % i for i in range(1, count + 1))
+        return "(WITH RECURSIVE %s(%s) AS ((%s) UNION SELECT %s FROM %s JOIN %s ON %s) SELECT %s FROM %s)" % (
+            name, names, " UNION ALL ".join(branches), outputs, from_sql, name, on, self.pick(["count(*)", "max(r1)", "sum(r%d)" % count]), name)
+
+    def sublink(self, depth, scope):
+        return "%s > 2" % self.recursion(depth - 1, scope) if self.chance(0.5) else Generator.sublink(self, depth, scope)
+
+    def query(self, depth, outer, width=None, top=False):
+        if not top:
+            return Generator.query(self, depth, outer, width, top)
+        from_sql, columns = self.join_tree(depth - 1, outer, self.pick([1, 1, 2, 3]))
+        where = " WHERE " + self.conditions(depth - 1, columns, columns, outer) if self.chance(0.4) else ""
+        return "SELECT %s AS c1, %s AS c2, %s AS e FROM %s%s" % (self.pick(columns), self.pick(columns), self.recursion(depth - 1, columns), from_sql, where), 2
+
+
+KINDS = {"any": Generator, "windows": Windows, "recursions": Recursions}
+
+
+def candidate(rng, generator_class):
     """A view and its key: one column, two of them, or a feed with a constant in it."""
-    generator = Generator(rng)
+    generator = generator_class(rng)
     kind = rng.random()
     if kind < 0.75:
         sql, width = generator.query(2, [], top=True)
@@ -185,13 +254,14 @@ def main():
     import psycopg2
     conninfo, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     rounds = int(sys.argv[4]) if len(sys.argv) > 4 else 60
+    kind = KINDS[sys.argv[5] if len(sys.argv) > 5 else "any"]
     connection = psycopg2.connect(conninfo)
     connection.autocommit = True
     cursor = connection.cursor()
     cursor.execute("SET search_path = cover, public; SET statement_timeout = '5s'; SET client_min_messages = error")
     missed = checked = superfluous = keyed = full = pathless = errors = 0
     for i in range(seed, seed + count):
-        sql, key = candidate(random.Random(i))
+        sql, key = candidate(random.Random(i), kind)
         try:
             cursor.execute("DROP VIEW IF EXISTS candidate")
             cursor.execute("CREATE VIEW candidate AS " + sql)
