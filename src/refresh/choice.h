@@ -12,6 +12,7 @@ struct Choice {
   uint32 size_class;
   core::TwoWays ways;     // kSet, kEach; microseconds per key
   TimestampTz chosen_at;  // 0: not chosen yet
+  bool by_column;         // kSet of a key of several columns, see FormText
 };
 
 // The entry of (tview, class of `keys`); made when it is not there.  Valid until ForgetChoices.

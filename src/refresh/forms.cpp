@@ -69,6 +69,15 @@ void AppendMatch(StringInfo text, const catalog::Tview* tview, const char* view,
   }
 }
 
+// v.key = ANY ($n), when the parameter is an array of the column's type.
+bool AppendAny(StringInfo text, const catalog::Tview* tview, int i) {
+  if (!OidIsValid(get_array_type(getBaseType(tview->key_types[i].type)))) {
+    return false;
+  }
+  appendStringInfo(text, "v.%s %s ANY ($%d)", ColumnText(tview->view, tview->view_key_columns[i]), EqualityText(tview->key_types[i]), i + 1);
+  return true;
+}
+
 }  // namespace
 
 char* EqualityText(const pg::KeyType& type) {
@@ -94,7 +103,7 @@ char* RelationText(Oid relation) {
   return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
 }
 
-char* FormText(const catalog::Tview* tview, Form form) {
+char* FormText(const catalog::Tview* tview, Form form, bool by_column) {
   const char* view = RelationText(tview->view);
   const char* set = tview->narrowed == nullptr ? view : psprintf("(%s)", tview->narrowed);
   StringInfoData text;
@@ -104,10 +113,14 @@ char* FormText(const catalog::Tview* tview, Form form) {
   if (form == Form::kFull) {
     appendStringInfo(&text, " FROM %s v", view);
   } else if (form == Form::kSet && tview->key_count == 1) {
-    appendStringInfo(&text, " FROM %s v WHERE v.%s %s ANY ($1)", set, ColumnText(tview->view, tview->view_key_columns[0]),
-                     EqualityText(tview->key_types[0]));
+    appendStringInfo(&text, " FROM %s v WHERE ", set);
+    (void)AppendAny(&text, tview, 0);
   } else if (form == Form::kSet) {
-    appendStringInfo(&text, " FROM %s v WHERE EXISTS (SELECT FROM ", set);
+    appendStringInfo(&text, " FROM %s v WHERE ", set);
+    for (int i = 0; by_column && i < tview->key_count; ++i) {
+      appendStringInfoString(&text, AppendAny(&text, tview, i) ? " AND " : "");
+    }
+    appendStringInfoString(&text, "EXISTS (SELECT FROM ");
     AppendParameters(&text, tview->key_count);
     appendStringInfoString(&text, " WHERE ");
     AppendMatch(&text, tview, "v", "k");

@@ -6,8 +6,9 @@
 namespace tviews::refresh {
 
 // SELECT of the owned columns, in their order, cast to the table's types where the view's differ.  kSet and kEach take $1 .. $n,
-// the key columns by pg::ParameterType.  In the current memory context.
-char* FormText(const catalog::Tview* tview, Form form);
+// the key columns by pg::ParameterType.  In the current memory context.  `by_column`: kSet of a key of several columns asks first for
+// each column by itself, which the planner can push below GROUP BY.
+char* FormText(const catalog::Tview* tview, Form form, bool by_column = false);
 
 // SELECT of the key columns alone, each key of view or table once.
 // Has the view a row without a key?

@@ -19,23 +19,29 @@ constexpr double kFullFraction = 0.3;  // of the table's rows
 constexpr double kAlmostAll = 0.8;
 constexpr double kSeemsDearer = 4.0;
 
+double CostOf(const catalog::Tview* tview, const char* text, const Arguments& arguments) {
+  return StatementCost(GetStatement(tview->table, text, arguments, PlanKind::kCustom), arguments);
+}
+
 // Plans both forms with the real keys when that is due, and says which to run.  kFull: the whole view is cheaper.
 Form Choose(const Session* session, const Arguments& arguments, Choice* choice, PlanKind kind, char** text) {
   const catalog::Tview* tview = session->target->tview;
   const TimestampTz now = GetCurrentTimestamp();
   bool due = ChoiceIsDue(choice, now);
   if (!due) {
-    *text = FormText(tview, ChosenForm(choice));
+    *text = FormText(tview, ChosenForm(choice), choice->by_column);
     due = !StatementIsValid(GetStatement(tview->table, *text, arguments, kind));
   }
   if (due) {
-    double cost[2];
-    const Form forms[2] = {Form::kSet, Form::kEach};
-    for (int i = 0; i < 2; ++i) {
-      cost[i] = StatementCost(GetStatement(tview->table, FormText(tview, forms[i]), arguments, PlanKind::kCustom), arguments);
+    double set = CostOf(tview, FormText(tview, Form::kSet), arguments);
+    choice->by_column = false;
+    if (tview->key_count > 1) {
+      const double by_column = CostOf(tview, FormText(tview, Form::kSet, true), arguments);
+      choice->by_column = by_column < set;
+      set = Min(set, by_column);
     }
-    SetCosts(choice, cost[0], cost[1], now);
-    *text = FormText(tview, ChosenForm(choice));
+    SetCosts(choice, set, CostOf(tview, FormText(tview, Form::kEach), arguments), now);
+    *text = FormText(tview, ChosenForm(choice), choice->by_column);
   }
   const double rows = session->wanted->count >= kFullFrom ? RowsStored(session->target->tview->table) : -1;
   if (session->wanted->count >= kFullFrom && rows > 0 && session->wanted->count > kFullFraction * rows) {
