@@ -30,7 +30,7 @@ void CheckMembers(Oid root) {
 // As whom a refresh reads the relation.
 Oid ReaderOf(const Analysis* analysis, const Query* query, const RangeTblEntry* entry) {
 #if PG_VERSION_NUM >= 160000
-  const Oid user = entry->perminfoindex > 0 ? getRTEPermissionInfo(query->rteperminfos, entry)->checkAsUser : InvalidOid;
+  const Oid user = entry->perminfoindex > 0 ? getRTEPermissionInfo(query->rteperminfos, const_cast<RangeTblEntry*>(entry))->checkAsUser : InvalidOid;
 #else
   const Oid user = entry->checkAsUser;
 #endif

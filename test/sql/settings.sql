@@ -8,7 +8,9 @@ SET pg_tviews.synchronous_timeout = '3s';
 SHOW pg_tviews.synchronous_timeout;
 RESET ALL;
 -- ... some by superusers or in the file only, within their range.
+\set VERBOSITY sqlstate
 SET pg_tviews.synchronous_timeout = '-1s';
+\set VERBOSITY default
 SET pg_tviews.batch_size = 10;
 SET pg_tviews.ring_size = '2MB';
 SET pg_tviews.prepared_stmt_cache_size = 20;

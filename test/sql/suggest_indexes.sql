@@ -31,9 +31,11 @@ SELECT * FROM pg_tviews_suggest_indexes('post');
 -- They are used.
 SELECT mapping_query FROM pg_tviews_explain('post') WHERE mapping_query LIKE '%lower%';
 SET enable_seqscan = off;
+SET enable_bitmapscan = off;
 PREPARE mapping(text[]) AS SELECT DISTINCT h2.pk_post FROM tb_author h1 JOIN tb_post h2 ON h2.fk_author = h1.pk_author WHERE lower(h1.email) = ANY ($1);
 EXPLAIN (COSTS off) EXECUTE mapping('{a1@b.c}');
 RESET enable_seqscan;
+RESET enable_bitmapscan;
 -- Long names are cut without clash, odd ones quoted; what another TVIEW looks up is found too.
 CREATE TABLE "tb_Order" (pk_order int PRIMARY KEY, "fk_Customer_with_a_name_that_is_much_longer_than_it_should_be" int,
   "fk_Customer_with_a_name_that_is_much_longer_than_it_should_b2" int);
