@@ -27,20 +27,64 @@ void GroupByTview(const Item* items, int count, int tviews, int** first, int** o
   pfree(place);
 }
 
+// The relations of the loaded graph, sorted; null while it is being loaded.
+struct Watched {
+  Oid* relations;
+  int count;
+  bool registered, changed;
+};
+Watched watched;
+
+void NoteChanged(Datum, Oid relation) {
+  if (!OidIsValid(relation) || watched.relations == nullptr ||
+      bsearch(&relation, watched.relations, watched.count, sizeof(Oid), oid_cmp) != nullptr) {
+    watched.changed = true;
+  }
+}
+
+void StopWatching() {
+  if (!watched.registered) {
+    CacheRegisterRelcacheCallback(NoteChanged, 0);
+    watched.registered = true;
+  }
+  watched.relations = nullptr;
+  watched.changed = false;
+}
+
+void Watch(const catalog::Graph* graph) {
+  Oid* relations = static_cast<Oid*>(palloc(sizeof(Oid) * (2 * graph->tview_count + graph->reads_count + 1)));
+  int count = 0;
+  for (int t = 0; t < graph->tview_count; ++t) {
+    relations[count++] = graph->tviews[t].table;
+    relations[count++] = graph->tviews[t].view;
+  }
+  for (int i = 0; i < graph->reads_count; ++i) {
+    relations[count++] = graph->reads[i].relation;
+  }
+  qsort(relations, count, sizeof(Oid), oid_cmp);
+  watched.count = count;
+  watched.relations = relations;
+}
+
 }  // namespace
 
 void EnsureGraph(Worker* worker, uint64 generation) {
   IndexedGraph* indexed = &worker->indexed;
-  if (indexed->graph != nullptr && indexed->generation == generation) {
+  const bool same = indexed->graph != nullptr && indexed->generation == generation;
+  if (same && !watched.changed) {
     return;
   }
   indexed->graph = nullptr;
+  StopWatching();
   MemoryContextReset(worker->graph_context);
-  refresh::ResetStatementCache();
+  if (!same) {
+    refresh::ResetStatementCache();
+  }
   const MemoryContext caller = MemoryContextSwitchTo(worker->graph_context);
   catalog::Graph* graph = catalog::LoadGraph(GetActiveSnapshot());
   GroupByTview(graph->mappings, graph->mapping_count, graph->tview_count, &indexed->mapping_first, &indexed->mapping_order);
   GroupByTview(graph->reads, graph->reads_count, graph->tview_count, &indexed->reads_first, &indexed->reads_order);
+  Watch(graph);
   MemoryContextSwitchTo(caller);
   indexed->generation = generation;
   indexed->graph = graph;

@@ -67,7 +67,8 @@ bool AnyFinished(const Worker* worker);
 
 // graph_index.cpp
 // Makes sure that the graph is the one that the active snapshot sees.  `generation` was read before that snapshot was taken: it is
-// bumped after the commit of a change, so whatever it counts is visible.
+// bumped after the commit of a change, so whatever it counts is visible.  What the server's caches say of columns may lag behind until
+// the relations are locked: the graph is loaded again when one of them is invalidated.
 void EnsureGraph(Worker* worker, uint64 generation);
 
 // locks.cpp
