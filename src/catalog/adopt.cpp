@@ -9,6 +9,7 @@
 #include "catalog/repair.h"
 #include "catalog/rows.h"
 #include "catalog/triggers.h"
+#include "pg/owner_context.h"
 
 namespace tviews::catalog {
 namespace {
@@ -117,7 +118,7 @@ Oid AdoptTview(Oid table, const NewTview& definition) {
   building.definition = &definition;
   building.table = table;
   building.adopted = true;
-  building.user = OwnerOf(table);
+  building.user = pg::OwnerOf(table);
   building.schema = get_namespace_name(get_rel_namespace(table));
   building.entity = EntityOf(definition.name);
   building.qualified = quote_qualified_identifier(building.schema, definition.name);

@@ -83,7 +83,7 @@ bool DeriveAgain(Oid table, bool names_only) {
     }
   }
   // Names in SQL functions mean what they mean at a refresh; constants are folded, which may run the owner's functions.
-  const pg::OwnerContext as_owner = pg::EnterOwner(OwnerOf(table), row.settings);
+  const pg::OwnerContext as_owner = pg::EnterOwner(pg::OwnerOf(table), row.settings);
   const List* relations = names_only ? LockRelationsRead(row.view, InvalidOid, ShareUpdateExclusiveLock)
                                           : LockRelationsRead(row.view, InvalidOid, ShareRowExclusiveLock, table);
   lineage::Request request = {row.view, row.key_count, key_columns, row.unkeyed_full, row.clock_allowed, table};

@@ -1,5 +1,6 @@
 // Running SQL of our own.
 #include "catalog/internal_sql.h"
+#include "pg/owner_context.h"
 
 namespace tviews::catalog {
 namespace {
@@ -34,17 +35,7 @@ void LeaveSql(const SqlContext& context) {
   AtEOXact_GUC(true, context.guc_level);
 }
 
-Oid OwnerOf(Oid relation) {
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-  if (!HeapTupleIsValid(tuple)) {
-    elog(ERROR, "cache lookup failed for relation %u", relation);
-  }
-  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
-  ReleaseSysCache(tuple);
-  return owner;
-}
-
-Oid ExtensionOwner() { return OwnerOf(pg::TableOid(pg::Table::kTview)); }
+Oid ExtensionOwner() { return pg::OwnerOf(pg::TableOid(pg::Table::kTview)); }
 
 const char* QualifiedName(Oid relation) { return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation)); }
 

@@ -20,9 +20,8 @@ struct SqlContext {
 SqlContext EnterSql(Oid user);
 void LeaveSql(const SqlContext& context);
 
-// The owner of the extension's tables; of a relation.
+// The owner of the extension's tables.
 Oid ExtensionOwner();
-Oid OwnerOf(Oid relation);
 
 // schema.name, quoted.
 const char* QualifiedName(Oid relation);

@@ -9,6 +9,7 @@
 #include "catalog/replace_rows.h"
 #include "catalog/reshape.h"
 #include "lineage/lineage.h"
+#include "pg/owner_context.h"
 
 namespace tviews::catalog {
 namespace {
@@ -23,7 +24,7 @@ void RequireOwner(Oid table) {
 void SetStorage(Oid table, const Options& options) {
   const bool persistence = ChangesPersistence(table, options), fillfactor = GivesOption(options, "fillfactor");
   const List* members = find_all_inheritors(table, NoLock, nullptr);
-  const SqlContext context = EnterSql(OwnerOf(table));
+  const SqlContext context = EnterSql(pg::OwnerOf(table));
   const ListCell* cell;
   foreach (cell, members) {
     const char* name = QualifiedName(lfirst_oid(cell));
@@ -146,7 +147,7 @@ Building NewBuilding(const Replacing& self) {
   building.definition = self.definition;
   building.table = self.table;
   building.adopted = self.before.adopted;
-  building.user = OwnerOf(self.table);
+  building.user = pg::OwnerOf(self.table);
   building.entity = EntityOf(get_rel_name(self.table));
   building.schema = get_namespace_name(get_rel_namespace(self.table));
   building.qualified = QualifiedName(self.table);

@@ -54,7 +54,7 @@ void Want(List** wanted, Oid relation, LOCKMODE mode) {
 
 // Names in SQL functions mean what they will mean at a refresh.
 List* RelationsOfQuery(const Replacing& self, List** views) {
-  const pg::OwnerContext as_owner = pg::EnterOwner(OwnerOf(self.table), self.definition->options.settings);
+  const pg::OwnerContext as_owner = pg::EnterOwner(pg::OwnerOf(self.table), self.definition->options.settings);
   List* relations = lineage::RelationsReadBy(self.query, views);
   pg::LeaveOwner(as_owner);
   return relations;
@@ -68,7 +68,7 @@ List* WantedLocks(const Replacing& self) {
   if (list_member_oid(relations, self.table) || (rewritten && list_member_oid(views, self.before.view))) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("the query of TVIEW \"%s\" reads the TVIEW itself", get_rel_name(self.table))));
   }
-  CheckRights(relations, OwnerOf(self.table));
+  CheckRights(relations, pg::OwnerOf(self.table));
   List* members = NIL;
   const ListCell* cell;
   foreach (cell, relations) {

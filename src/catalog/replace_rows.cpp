@@ -17,7 +17,7 @@ bool IsKeyOfView(const Building& building, const char* const* key, int count) {
   }
   const char* columns = ColumnList(key, count);
   const char* sql = psprintf("SELECT FROM %s GROUP BY %s HAVING pg_catalog.count(*) > 1 OR %s LIMIT 1", building.qualified_view, columns, nulls.data);
-  const Oid owner = OwnerOf(building.table);
+  const Oid owner = pg::OwnerOf(building.table);
   const SqlContext context = EnterSql(owner);
   const pg::OwnerContext as_owner = pg::EnterOwner(owner, building.definition->options.settings);
   if (SPI_execute(sql, true, 1) != SPI_OK_SELECT) {
@@ -110,7 +110,7 @@ void DropOldKey(const Building& building, const Registered& before) {
   }
   ErrorContextCallback callback = {error_context_stack, HintReferences, nullptr};
   error_context_stack = &callback;
-  const SqlContext context = EnterSql(OwnerOf(building.table));
+  const SqlContext context = EnterSql(pg::OwnerOf(building.table));
   RunUtility(sql.data);
   LeaveSql(context);
   error_context_stack = callback.previous;
@@ -118,7 +118,7 @@ void DropOldKey(const Building& building, const Registered& before) {
 }
 
 void ClearForNewKey(const Building& building, const Registered& before) {
-  const Oid owner = OwnerOf(building.table);
+  const Oid owner = pg::OwnerOf(building.table);
   const SqlContext context = EnterSql(owner);
   const pg::OwnerContext as_owner = pg::EnterOwner(owner, building.definition->options.settings);
   if (SPI_execute(psprintf("DELETE FROM %s", building.qualified), false, 0) != SPI_OK_DELETE) {

@@ -2,6 +2,7 @@
 #include "catalog/replace_view.h"
 
 #include "catalog/internal_sql.h"
+#include "pg/owner_context.h"
 
 namespace tviews::catalog {
 namespace {
@@ -62,7 +63,7 @@ void SetRights(Relation catalog, HeapTuple tuple, AttrNumber place, Oid view, At
 
 void GiveBelongings(Oid view, const Belongings& taken) {
   bool is_null;
-  const Oid owner = OwnerOf(view);
+  const Oid owner = pg::OwnerOf(view);
   Relation classes = table_open(RelationRelationId, RowExclusiveLock);
   HeapTuple tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(view));
   Datum present = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &is_null);
@@ -119,7 +120,7 @@ void DropView(Oid table, Oid view) {
   CommandCounterIncrement();
   ErrorContextCallback callback = {error_context_stack, HintDependants, nullptr};
   error_context_stack = &callback;
-  const SqlContext context = EnterSql(OwnerOf(view));
+  const SqlContext context = EnterSql(pg::OwnerOf(view));
   RunUtility(psprintf("DROP VIEW %s", QualifiedName(view)));
   LeaveSql(context);
   error_context_stack = callback.previous;
@@ -158,7 +159,7 @@ void RequireOwner(Oid view) {
 Oid Write(Oid table, Oid view, bool anew, const char* query) {
   const char* name = QualifiedName(view);
   const char* relation = get_rel_name(view);
-  const Oid schema = get_rel_namespace(view), owner = OwnerOf(view);
+  const Oid schema = get_rel_namespace(view), owner = pg::OwnerOf(view);
   const char* sql = psprintf("CREATE OR REPLACE VIEW %s%s AS %s", name, OptionsText(view), query);
   Belongings belongings = {};
   if (anew) {

@@ -3,6 +3,7 @@
 
 #include "catalog/internal_sql.h"
 #include "catalog/rows.h"
+#include "pg/owner_context.h"
 
 namespace tviews::catalog {
 namespace {
@@ -168,7 +169,7 @@ void Reshape(Oid table, const Reshaping& reshaping) {
   }
   ErrorContextCallback callback = {error_context_stack, HintUsed, nullptr};
   error_context_stack = &callback;
-  const SqlContext context = EnterSql(OwnerOf(table));
+  const SqlContext context = EnterSql(pg::OwnerOf(table));
   RunUtility(psprintf("ALTER TABLE %s%s", QualifiedName(table), sql.data));
   LeaveSql(context);
   error_context_stack = callback.previous;

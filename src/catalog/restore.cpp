@@ -84,7 +84,7 @@ void RegisterRestored(Oid table, const char* view_name, const char* key_text, co
     }
   }
   const Oid user = GetUserId();
-  const pg::OwnerContext as_owner = pg::EnterOwner(OwnerOf(table), options.settings);
+  const pg::OwnerContext as_owner = pg::EnterOwner(pg::OwnerOf(table), options.settings);
   const List* relations = LockRelationsRead(view, user, ShareRowExclusiveLock);
   const lineage::Lineage lineage = lineage::DeriveLineage({view, key_count, key_columns, options.unkeyed_full, options.refresh_every_ms > 0, table});
   pg::LeaveOwner(as_owner);

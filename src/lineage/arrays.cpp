@@ -1,5 +1,5 @@
 // Membership in an array as a join: x = ANY (array), array @> ARRAY[x], x IN (a, b), x IN (SELECT unnest(array)), JOIN LATERAL unnest(array).
-#include "lineage/analysis.h"
+#include "lineage/edges.h"
 
 namespace tviews::lineage {
 

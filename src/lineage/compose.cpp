@@ -1,5 +1,5 @@
 // Putting mapping queries one behind the other.
-#include "lineage/analysis.h"
+#include "lineage/paths.h"
 
 namespace tviews::lineage {
 

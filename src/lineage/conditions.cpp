@@ -1,5 +1,5 @@
 // From the conditions of one level to edges.
-#include "lineage/analysis.h"
+#include "lineage/edges.h"
 #include "lineage/walker.h"
 
 namespace tviews::lineage {

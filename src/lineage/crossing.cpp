@@ -1,5 +1,5 @@
 // Levels whose rows depend on each other within a partition: what a change below them reaches.
-#include "lineage/analysis.h"
+#include "lineage/paths.h"
 #include "lineage/walker.h"
 
 namespace tviews::lineage {
@@ -147,38 +147,10 @@ bool CollectMentions(Node* node, Mentions* mentions) {
 
 }  // namespace
 
-bool IsOptionalWithin(const Level* level, const Occurrence* occurrence) {
-  for (const Level* at = occurrence->level; at != nullptr; at = at->from_parent) {
-    ListCell* cell;
-    foreach (cell, at->joins) {
-      const Join* join = static_cast<const Join*>(lfirst(cell));
-      const bool left = occurrence->position >= join->left_from && occurrence->position < join->right_from;
-      const bool right = occurrence->position >= join->right_from && occurrence->position < join->right_to;
-      const JoinType type = join->expr->jointype;
-      if ((left && (type == JOIN_RIGHT || type == JOIN_FULL)) || (right && (type == JOIN_LEFT || type == JOIN_FULL))) {
-        return true;
-      }
-    }
-    if (at == level) {
-      break;
-    }
-  }
-  return !OidIsValid(occurrence->relation);
-}
-
 bool HasPartition(const Query* query) {
   ListCell* cell;
   foreach (cell, query->targetList) {
     if (Partitions(query, lfirst_node(TargetEntry, cell))) {
-      return true;
-    }
-  }
-  return false;
-}
-
-bool IsBelow(const Level* level, const Level* above) {
-  for (const Level* at = level; at != nullptr; at = at->from_parent != nullptr ? at->from_parent : at->scope) {
-    if (at == above) {
       return true;
     }
   }

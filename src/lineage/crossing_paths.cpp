@@ -1,5 +1,5 @@
 // Paths that pass crossings: to the partition, to all of its rows, and on to the key.
-#include "lineage/analysis.h"
+#include "lineage/paths.h"
 #include "lineage/walker.h"
 
 namespace tviews::lineage {

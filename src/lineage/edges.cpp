@@ -1,5 +1,5 @@
 // From one level to edges: its joins, its expressions' columns, functions and sub-selects.
-#include "lineage/analysis.h"
+#include "lineage/paths.h"
 #include "lineage/walker.h"
 
 namespace tviews::lineage {

@@ -1,5 +1,5 @@
 // Which operators count as equality, and when equal values may stand for each other.
-#include "lineage/analysis.h"
+#include "lineage/edges.h"
 
 namespace tviews::lineage {
 

@@ -1,5 +1,5 @@
 // Expressions over the columns of one occurrence: what a key, or a side of an equality, is when it is no plain column.
-#include "lineage/analysis.h"
+#include "lineage/edges.h"
 #include "lineage/walker.h"
 
 namespace tviews::lineage {

@@ -1,5 +1,5 @@
 // Casts to text, undone: `F = id::text` holds exactly where `inverse(F) = id`, and the latter finds rows by the index on id.
-#include "lineage/analysis.h"
+#include "lineage/resolve.h"
 
 namespace tviews::lineage {
 

@@ -1,5 +1,5 @@
 // The key of a TVIEW: which output columns, where their values come from, and what cannot be a key.
-#include "lineage/analysis.h"
+#include "lineage/paths.h"
 
 namespace tviews::lineage {
 

@@ -1,5 +1,5 @@
 // Expands a query and everything in its FROM into levels and numbered relation occurrences.
-#include "lineage/analysis.h"
+#include "lineage/resolve.h"
 #include "lineage/walker.h"
 
 namespace tviews::lineage {
@@ -208,6 +208,34 @@ Level* ExpandLevel(Analysis* analysis, Query* query, Level* scope, Level* from_p
   }
   level->to = analysis->occurrence_count;
   return level;
+}
+
+bool IsBelow(const Level* level, const Level* above) {
+  for (const Level* at = level; at != nullptr; at = at->from_parent != nullptr ? at->from_parent : at->scope) {
+    if (at == above) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool IsOptionalWithin(const Level* level, const Occurrence* occurrence) {
+  for (const Level* at = occurrence->level; at != nullptr; at = at->from_parent) {
+    ListCell* cell;
+    foreach (cell, at->joins) {
+      const Join* join = static_cast<const Join*>(lfirst(cell));
+      const bool left = occurrence->position >= join->left_from && occurrence->position < join->right_from;
+      const bool right = occurrence->position >= join->right_from && occurrence->position < join->right_to;
+      const JoinType type = join->expr->jointype;
+      if ((left && (type == JOIN_RIGHT || type == JOIN_FULL)) || (right && (type == JOIN_LEFT || type == JOIN_FULL))) {
+        return true;
+      }
+    }
+    if (at == level) {
+      break;
+    }
+  }
+  return !OidIsValid(occurrence->relation);
 }
 
 }  // namespace tviews::lineage

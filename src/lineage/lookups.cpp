@@ -1,5 +1,5 @@
 // By what rows are looked up along the paths of a TVIEW: towards the key by its mapping queries, away from it by its view.
-#include "lineage/analysis.h"
+#include "lineage/paths.h"
 
 namespace tviews::lineage {
 

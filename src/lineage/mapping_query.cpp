@@ -1,5 +1,5 @@
 // The text of mapping queries: from captured values along a path to keys.
-#include "lineage/analysis.h"
+#include "lineage/paths.h"
 
 namespace tviews::lineage {
 

@@ -1,5 +1,5 @@
 // Columns that several relations feed: COALESCE over the join columns of an outer join (FULL JOIN ... USING is one), set operations.
-#include "lineage/analysis.h"
+#include "lineage/edges.h"
 
 namespace tviews::lineage {
 

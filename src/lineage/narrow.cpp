@@ -1,6 +1,6 @@
 // A view whose window or DISTINCT ON looks across its rows, narrowed to the groups of the keys asked for: the planner cannot push
 // a condition on the key below either, and would compute every group for one key.
-#include "lineage/analysis.h"
+#include "lineage/paths.h"
 
 namespace tviews::lineage {
 

@@ -1,5 +1,5 @@
 // Whether the key of a view can be NULL: from NOT NULL columns, the shape of the joins, and conditions that NULL does not pass.
-#include "lineage/analysis.h"
+#include "lineage/paths.h"
 
 namespace tviews::lineage {
 

@@ -1,5 +1,5 @@
 // Recursive CTEs: a change of a row leads to the rows before it, by the closure of the equality that links them, and on to the key.
-#include "lineage/analysis.h"
+#include "lineage/paths.h"
 
 namespace tviews::lineage {
 

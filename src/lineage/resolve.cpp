@@ -1,5 +1,5 @@
 // Follows a Var through joins, sub-selects, views and CTEs to the relation column it stands for.
-#include "lineage/analysis.h"
+#include "lineage/paths.h"
 
 namespace tviews::lineage {
 

@@ -1,5 +1,5 @@
 // Where paths end: the occurrences whose columns give the key, all of it or a part; and the search for the paths to them.
-#include "lineage/analysis.h"
+#include "lineage/paths.h"
 
 namespace tviews::lineage {
 

@@ -76,6 +76,16 @@ void LeaveOwner(const OwnerContext& context) {
   SetUserIdAndSecContext(context.saved_user, context.saved_security);
 }
 
+Oid OwnerOf(Oid relation) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(tuple)) {
+    elog(ERROR, "cache lookup failed for relation %u", relation);
+  }
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  return owner;
+}
+
 ArrayType* CurrentPinnedSettings() {
   Datum items[2 * lengthof(kPinned)];
   for (size_t i = 0; i < lengthof(kPinned); ++i) {

@@ -17,6 +17,9 @@ struct OwnerContext {
 OwnerContext EnterOwner(Oid owner, ArrayType* settings);
 void LeaveOwner(const OwnerContext& context);
 
+// The owner of a relation.  Ereports when it is gone.
+Oid OwnerOf(Oid relation);
+
 // The settings to pin, with their values in this session: text[] as above.
 ArrayType* CurrentPinnedSettings();
 

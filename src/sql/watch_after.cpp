@@ -6,6 +6,7 @@
 #include "catalog/registration.h"
 #include "catalog/rows.h"
 #include "catalog/triggers.h"
+#include "pg/owner_context.h"
 #include "sql/affected.h"
 #include "sql/watch.h"
 #include "sql/watch_types.h"
@@ -42,7 +43,7 @@ void RenameInTable(Oid view, const char* old_name, const char* new_name) {
     if (!Exists(table)) {
       continue;
     }
-    const SqlContext as_owner = EnterSql(catalog::OwnerOf(table));
+    const SqlContext as_owner = EnterSql(pg::OwnerOf(table));
     catalog::RunUtility(psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table)),
                                  quote_identifier(old_name), quote_identifier(new_name)));
     LeaveSql(as_owner);
