@@ -13,7 +13,7 @@ bool CanBeIndexed(const Node* part, Match match) {
 
 // The expression as CREATE INDEX writes it.
 const char* IndexColumn(Oid relation, const Node* part) {
-  const char* text = deparse_expression(static_cast<Node*>(copyObjectImpl(part)), deparse_context_for(get_rel_name(relation), relation), false, false);
+  const char* text = deparse_expression(static_cast<Node*>(copyObjectImpl(part)), deparse_context_for(get_rel_name(relation), relation), false, true);
   return IsA(part, Var) ? text : psprintf("(%s)", text);
 }
 

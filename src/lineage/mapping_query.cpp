@@ -17,7 +17,8 @@ const char* Table(const Occurrence* occurrence, int alias) {
 const char* Operand(const Analysis* analysis, int32 value, int alias, int part = 0) {
   const Value* at = &analysis->values[value];
   List* context = deparse_context_for(psprintf("h%d", alias), analysis->occurrences[at->occurrence].relation);
-  return deparse_expression(static_cast<Node*>(list_nth(at->expressions, part)), context, true, false);
+  // Casts that nobody wrote are part of the value: its type is that of the expression.
+  return deparse_expression(static_cast<Node*>(list_nth(at->expressions, part)), context, true, true);
 }
 
 // `operand`, cast when the operator wants another type than the column's.
