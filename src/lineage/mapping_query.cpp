@@ -247,6 +247,23 @@ const char* RowsWithParts(const Analysis* analysis, int32 value, int alias, cons
   return select.data;
 }
 
+// A key of NULLs where a part at hand that may be NULL is: rows without a key are not looked up, they are parked.
+const char* WithoutKey(const Analysis* analysis, int32 value, int alias, const Key* key, const Root* root) {
+  StringInfoData select, where;
+  initStringInfo(&select);
+  initStringInfo(&where);
+  for (int i = 0; i < key->count; ++i) {
+    appendStringInfo(&select, "%sNULL::%s", i == 0 ? " UNION ALL SELECT " : ", ", format_type_be_qualified(key->columns[i].type));
+  }
+  for (int i = 0; i < root->count; ++i) {
+    const KeyColumn* column = &key->columns[root->columns[i]];
+    if (column->nullable) {
+      appendStringInfo(&where, "%s%s IS NULL", where.len == 0 ? " WHERE " : " OR ", KeyPart(analysis, value, alias, i, column));
+    }
+  }
+  return where.len == 0 ? "" : psprintf("%s%s", select.data, where.data);
+}
+
 // The select list, and for a part of the key the item e that it is taken from: a row of the view that changes is stored, or is in
 // the view now.
 const char* KeyColumns(const Analysis* analysis, int32 value, int alias, const Key* key, const Root* root, StringInfo from) {
@@ -259,7 +276,8 @@ const char* KeyColumns(const Analysis* analysis, int32 value, int alias, const K
   }
   if (root->count < key->count) {
     const char* stored = OidIsValid(key->table) ? psprintf("%s UNION ALL ", RowsWithParts(analysis, value, alias, key, root, key->table)) : "";
-    appendStringInfo(from, " JOIN LATERAL (%s%s) e ON true", stored, RowsWithParts(analysis, value, alias, key, root, key->view));
+    appendStringInfo(from, " JOIN LATERAL (%s%s%s) e ON true", stored, RowsWithParts(analysis, value, alias, key, root, key->view),
+                     WithoutKey(analysis, value, alias, key, root));
   }
   return list.data;
 }

@@ -13,12 +13,23 @@ struct KeyCollector {
   StringInfoData bytes;
 };
 
+// Rows without a key are one key, all of it NULL, whichever of their columns are.
+bool HasNull(const KeyCollector* self, const TupleTableSlot* slot) {
+  for (int i = 0; i < self->tview->key_count; ++i) {
+    if (slot->tts_isnull[i]) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool CollectKey(TupleTableSlot* slot, DestReceiver* receiver) {
   KeyCollector* self = reinterpret_cast<KeyCollector*>(receiver);
   slot_getallattrs(slot);
   resetStringInfo(&self->bytes);
+  const bool has_null = HasNull(self, slot);
   for (int i = 0; i < self->tview->key_count; ++i) {
-    pg::AppendField(&self->bytes, slot->tts_values[i], slot->tts_isnull[i], self->tview->key_types[i]);
+    pg::AppendField(&self->bytes, slot->tts_values[i], has_null, self->tview->key_types[i]);
   }
   if (core::AddKey(self->out, self->number,
                    {reinterpret_cast<unsigned char*>(self->bytes.data), static_cast<size_t>(self->bytes.len)},
