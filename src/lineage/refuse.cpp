@@ -23,7 +23,7 @@ bool ReadsClock(Oid function, const char* name) {
 
 // What the result of a stable function of the server depends on besides its arguments; null when that is pinned or nothing.
 const char* SessionDependence(Oid function, const char* name) {
-  static const char* const session[] = {"current_setting", "current_user", "session_user", "getpgusername", "current_schema", "current_schemas",
+  static const char* const session[] = {"current_setting", "current_user", "session_user", "system_user", "getpgusername", "current_schema", "current_schemas",
                                         "row_security_active", "inet_client_addr", "inet_client_port", "inet_server_addr", "inet_server_port"};
   if (IsOneOf(name, session, lengthof(session))) {
     return "the session";

@@ -5,6 +5,7 @@
 #include "catalog/rows.h"
 
 namespace tviews::sql {
+namespace {
 
 using catalog::EnterSql;
 using catalog::ExtensionOwner;
@@ -14,23 +15,15 @@ using catalog::ResultOids;
 using catalog::RunSql;
 using catalog::SqlContext;
 
-List* AllTviews() {
-  List* found = NIL;
-  catalog::RowScan scan = catalog::OpenRows(pg::Table::kTview, nullptr);
-  while (catalog::NextRow(&scan)) {
-    found = lappend_oid(found, catalog::OidColumn(scan, catalog::tview_column::kTview));
-  }
-  catalog::CloseRows(&scan);
-  return found;
-}
-
-List* TviewsOver(Oid object_class, Oid object, bool whole_row) {
+// `tree`: from the relation's partitions and children, too.
+List* FindTviews(Oid object_class, Oid object, bool tree, bool whole_row) {
   if (AllTviews() == NIL) {
     return NIL;
   }
   const SqlContext context = EnterSql(ExtensionOwner());
   const uint64 rows = RunSql(
-      "WITH RECURSIVE o(class, id) AS (SELECT $1::oid, $2::oid UNION "
+      "WITH RECURSIVE t(id) AS (SELECT $2::oid UNION SELECT i.inhrelid FROM t JOIN pg_inherits i ON $4 AND i.inhparent = t.id), "
+      "o(class, id) AS (SELECT $1::oid, t.id FROM t UNION "
       "  SELECT n.class, n.id FROM o, LATERAL ("
       "    SELECT 'pg_class'::regclass::oid AS class, w.ev_class AS id FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid"
       "      WHERE d.refclassid = o.class AND d.refobjid = o.id AND d.classid = 'pg_rewrite'::regclass"
@@ -44,11 +37,27 @@ List* TviewsOver(Oid object_class, Oid object, bool whole_row) {
       "AND (NOT $3 OR EXISTS (SELECT FROM %s.pg_tview_mapping m JOIN %s.pg_tview_capture_point p USING (point) "
       "  WHERE m.tview = c.tview AND m.used IS NULL AND p.relation IN (SELECT id FROM o WHERE class = 'pg_class'::regclass))) "
       "ORDER BY c.level, c.tview",
-      {OidArgument(object_class), OidArgument(object), {BOOLOID, BoolGetDatum(whole_row), false}});
+      {OidArgument(object_class), OidArgument(object), {BOOLOID, BoolGetDatum(whole_row), false}, {BOOLOID, BoolGetDatum(tree), false}});
   List* found = ResultOids(rows, 1, context);
   LeaveSql(context);
   return found;
 }
+
+}  // namespace
+
+List* AllTviews() {
+  List* found = NIL;
+  catalog::RowScan scan = catalog::OpenRows(pg::Table::kTview, nullptr);
+  while (catalog::NextRow(&scan)) {
+    found = lappend_oid(found, catalog::OidColumn(scan, catalog::tview_column::kTview));
+  }
+  catalog::CloseRows(&scan);
+  return found;
+}
+
+List* TviewsOver(Oid object_class, Oid object, bool whole_row) { return FindTviews(object_class, object, false, whole_row); }
+
+List* TviewsOverTree(Oid relation, bool whole_row) { return FindTviews(RelationRelationId, relation, true, whole_row); }
 
 Oid TviewNaming(Oid relation, AttrNumber column) {
   const SqlContext context = EnterSql(ExtensionOwner());

@@ -11,6 +11,9 @@ List* AllTviews();
 // `whole_row`: only those that use a whole row of the relation.
 List* TviewsOver(Oid object_class, Oid object, bool whole_row);
 
+// The same for the relation with its partitions and children, which follow an ALTER TABLE of it.
+List* TviewsOverTree(Oid relation, bool whole_row);
+
 // A TVIEW that reads the column through an SQL function, or InvalidOid.
 Oid TviewNaming(Oid relation, AttrNumber column);
 

@@ -71,6 +71,9 @@ void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
         watched->reshaped = true;
         break;
       case AT_DropNotNull:  // lineage may rely on it (NOT IN)
+#if PG_VERSION_NUM >= 170000
+      case AT_SetExpression:  // rewrites the table without triggers
+#endif
       case AT_SetLogged:
       case AT_SetUnLogged:
         watched->reshaped = true;

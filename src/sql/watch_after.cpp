@@ -111,7 +111,7 @@ void AfterTriggerChange(Oid relation) {
   if (!is_tview && !catalog::IsCaptured(relation)) {
     return;
   }
-  List* readers = TviewsOver(RelationRelationId, relation, false);
+  List* readers = TviewsOverTree(relation, false);
   if (is_tview) {
     readers = lcons_oid(relation, readers);  // users may have written to it
   }
@@ -231,7 +231,7 @@ void WatchAfter(Node* statement, const Watched& watched) {
     AfterNewPartition(watched.relation, true);
   }
   if (watched.reshaped) {
-    RegisterAgainAll(TviewsOver(RelationRelationId, watched.relation, false));
+    RegisterAgainAll(watched.parts ? TviewsOver(RelationRelationId, watched.relation, false) : TviewsOverTree(watched.relation, false));
     if (Exists(watched.other)) {
       RegisterAgainAll(TviewsOver(RelationRelationId, watched.other, false));
       if (!catalog::IsCaptured(watched.other)) {
@@ -244,11 +244,11 @@ void WatchAfter(Node* statement, const Watched& watched) {
       catalog::InvalidateRelations(list_make1_oid(watched.relation));
     }
   } else if (watched.widened) {
-    RegisterAgainAll(TviewsOver(RelationRelationId, watched.relation, true));
+    RegisterAgainAll(TviewsOverTree(watched.relation, true));
     RegisterAgainAll(TviewsOverType(get_rel_type_id(watched.relation)));
   } else if (watched.renamed) {
-    const List* whole_row = TviewsOver(RelationRelationId, watched.relation, true);
-    const List* readers = TviewsOver(RelationRelationId, watched.relation, false);
+    const List* whole_row = TviewsOverTree(watched.relation, true);
+    const List* readers = TviewsOverTree(watched.relation, false);
     foreach (cell, readers) {
       catalog::DeriveAgain(lfirst_oid(cell), true);
       if (watched.old_column != nullptr && list_member_oid(whole_row, lfirst_oid(cell))) {
