@@ -19,9 +19,10 @@ core::JournalAddress AddressOf(Relation journal, int table, BlockNumber block, O
   return address;
 }
 
-}  // namespace
+using PageFunction = void (*)(void* context, Relation journal, int table, BlockNumber block, const PageRows* rows);
 
-void ScanJournal(JournalRowFunction function, void* context) {
+// Calls `function` for each page of all journal tables, with the rows of it, whatever became of their transactions.
+void WalkPages(PageFunction function, void* context) {
   const bool pushed = PushSnapshotIfNone();
   BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
   PageRows* rows = static_cast<PageRows*>(palloc(sizeof(PageRows)));
@@ -31,15 +32,38 @@ void ScanJournal(JournalRowFunction function, void* context) {
     for (BlockNumber block = 0; block < blocks; ++block) {
       CHECK_FOR_INTERRUPTS();
       ReadPageRows(journal, block, nullptr, strategy, rows);
-      for (int i = 0; i < rows->count; ++i) {
-        function(context, rows->rows[i].xid, AddressOf(journal, table, block, rows->rows[i].offset), rows->rows[i].payload);
-      }
+      function(context, journal, table, block, rows);
     }
     CloseJournal(journal);
   }
   pfree(rows);
   FreeAccessStrategy(strategy);
   PopSnapshotIf(pushed);
+}
+
+struct RowConsumer {
+  JournalRowFunction function;
+  void* context;
+};
+
+void HandOut(void* context, Relation journal, int table, BlockNumber block, const PageRows* rows) {
+  const RowConsumer* consumer = static_cast<const RowConsumer*>(context);
+  for (int i = 0; i < rows->count; ++i) {
+    consumer->function(consumer->context, rows->rows[i].xid, AddressOf(journal, table, block, rows->rows[i].offset), rows->rows[i].payload);
+  }
+}
+
+void Measure(void* context, Relation, int, BlockNumber, const PageRows* rows) {
+  JournalSize* size = static_cast<JournalSize*>(context);
+  size->rows += rows->count;
+  size->bytes += BLCKSZ;
+}
+
+}  // namespace
+
+void ScanJournal(JournalRowFunction function, void* context) {
+  RowConsumer consumer = {function, context};
+  WalkPages(HandOut, &consumer);
 }
 
 bool ReadJournalRow(core::JournalAddress address, uint64 xid, core::ByteSpan* payload) {
@@ -73,24 +97,8 @@ void NoteForeignFile() {
 }
 
 JournalSize MeasureJournal() {
-  const bool pushed = PushSnapshotIfNone();
   JournalSize size = {0, 0};
-  BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
-  PageRows* rows = static_cast<PageRows*>(palloc(sizeof(PageRows)));
-  for (int table = 0; table < pg::kJournalTables; ++table) {
-    Relation journal = OpenJournal(table);
-    const BlockNumber blocks = RelationGetNumberOfBlocks(journal);
-    for (BlockNumber block = 0; block < blocks; ++block) {
-      CHECK_FOR_INTERRUPTS();
-      ReadPageRows(journal, block, nullptr, strategy, rows);
-      size.rows += rows->count;
-    }
-    size.bytes += static_cast<int64>(blocks) * BLCKSZ;
-    CloseJournal(journal);
-  }
-  pfree(rows);
-  FreeAccessStrategy(strategy);
-  PopSnapshotIf(pushed);
+  WalkPages(Measure, &size);
   return size;
 }
 

@@ -124,6 +124,8 @@ Query* ViewQuery(Oid view, List** bodies);
 
 // Whether `level` is `above` or stands in it, in FROM or in an expression.
 bool IsBelow(const Level* level, const Level* above);
+// Whether the join gives NULLs where it finds no row of the occurrence at `position`.
+bool NullExtends(const Join* join, int position);
 // Whether rows of `level` may lack the occurrence: an outer join between them null-extends it.
 bool IsOptionalWithin(const Level* level, const Occurrence* occurrence);
 

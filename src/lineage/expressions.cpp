@@ -37,10 +37,7 @@ bool MayBeMissing(const Analysis* analysis, const Level* level, const Join* join
   foreach (cell, level->joins) {
     const Join* other = static_cast<const Join*>(lfirst(cell));
     const bool below = join == nullptr || (other != join && other->left_from >= join->left_from && other->right_to <= join->right_to);
-    const JoinType type = other->expr->jointype;
-    const bool left = position >= other->left_from && position < other->right_from;
-    const bool right = position >= other->right_from && position < other->right_to;
-    if (below && ((left && (type == JOIN_RIGHT || type == JOIN_FULL)) || (right && (type == JOIN_LEFT || type == JOIN_FULL)))) {
+    if (below && NullExtends(other, position)) {
       return true;
     }
   }

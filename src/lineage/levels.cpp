@@ -219,15 +219,18 @@ bool IsBelow(const Level* level, const Level* above) {
   return false;
 }
 
+bool NullExtends(const Join* join, int position) {
+  const JoinType type = join->expr->jointype;
+  const bool left = position >= join->left_from && position < join->right_from;
+  const bool right = position >= join->right_from && position < join->right_to;
+  return (left && (type == JOIN_RIGHT || type == JOIN_FULL)) || (right && (type == JOIN_LEFT || type == JOIN_FULL));
+}
+
 bool IsOptionalWithin(const Level* level, const Occurrence* occurrence) {
   for (const Level* at = occurrence->level; at != nullptr; at = at->from_parent) {
     ListCell* cell;
     foreach (cell, at->joins) {
-      const Join* join = static_cast<const Join*>(lfirst(cell));
-      const bool left = occurrence->position >= join->left_from && occurrence->position < join->right_from;
-      const bool right = occurrence->position >= join->right_from && occurrence->position < join->right_to;
-      const JoinType type = join->expr->jointype;
-      if ((left && (type == JOIN_RIGHT || type == JOIN_FULL)) || (right && (type == JOIN_LEFT || type == JOIN_FULL))) {
+      if (NullExtends(static_cast<const Join*>(lfirst(cell)), occurrence->position)) {
         return true;
       }
     }

@@ -152,6 +152,65 @@ void AfterRestore(const CreateTrigStmt* statement, Oid relation) {
   }
 }
 
+void ForgetUnneeded(Oid relation) {
+  if (!catalog::IsCaptured(relation)) {
+    catalog::RemoveUnneededTriggers(relation);  // left its parent
+  }
+  catalog::InvalidateRelations(list_make1_oid(relation));
+}
+
+// Columns came or went, or partitions.
+void AfterReshape(const Watched& watched) {
+  RegisterAgainAll(watched.parts ? TviewsOver(RelationRelationId, watched.relation, false) : TviewsOverTree(watched.relation, false));
+  if (Exists(watched.other)) {
+    RegisterAgainAll(TviewsOver(RelationRelationId, watched.other, false));
+    ForgetUnneeded(watched.other);
+    ForgetUnneeded(watched.relation);
+  }
+}
+
+// A relation or a column of it has another name.
+void AfterRename(const Watched& watched, bool is_tview) {
+  const List* whole_row = TviewsOverTree(watched.relation, true);
+  const List* readers = TviewsOverTree(watched.relation, false);
+  const ListCell* cell;
+  foreach (cell, readers) {
+    catalog::DeriveAgain(lfirst_oid(cell), true);
+    if (watched.old_column != nullptr && list_member_oid(whole_row, lfirst_oid(cell))) {
+      catalog::MarkForReconciliation(lfirst_oid(cell));  // names of columns are part of a row as json
+    }
+  }
+  if (is_tview) {
+    catalog::DeriveAgain(watched.relation, true);  // its name is that of its entity
+  }
+}
+
+void AfterRelationChange(const Watched& watched) {
+  if (watched.old_column != nullptr) {
+    RenameInPoints(watched.relation, watched.old_column, watched.new_column);
+    RenameInTable(watched.relation, watched.old_column, watched.new_column);
+  }
+  const bool is_tview = catalog::IsTviewTable(watched.relation);
+  const Oid tview = catalog::TviewOf(watched.relation);
+  if (OidIsValid(tview) && !watched.renamed && !catalog::IsBeingReplaced(tview)) {
+    CheckTviewTable(tview);
+  }
+  if (watched.parts) {
+    AfterNewPartition(watched.relation, true);
+  }
+  if (watched.reshaped) {
+    AfterReshape(watched);
+  } else if (watched.widened) {
+    RegisterAgainAll(TviewsOverTree(watched.relation, true));
+    RegisterAgainAll(TviewsOverType(get_rel_type_id(watched.relation)));
+  } else if (watched.renamed) {
+    AfterRename(watched, is_tview);
+  }
+  if (watched.triggers) {
+    AfterTriggerChange(watched.relation);
+  }
+}
+
 }  // namespace
 
 void RegisterAgainAll(const List* tviews) {
@@ -218,50 +277,7 @@ void WatchAfter(Node* statement, const Watched& watched) {
     AfterRestore(reinterpret_cast<CreateTrigStmt*>(statement), watched.relation);
     return;
   }
-  if (watched.old_column != nullptr) {
-    RenameInPoints(watched.relation, watched.old_column, watched.new_column);
-    RenameInTable(watched.relation, watched.old_column, watched.new_column);
-  }
-  const bool is_tview = catalog::IsTviewTable(watched.relation);
-  const Oid tview = catalog::TviewOf(watched.relation);
-  if (OidIsValid(tview) && !watched.renamed && !catalog::IsBeingReplaced(tview)) {
-    CheckTviewTable(tview);
-  }
-  if (watched.parts) {
-    AfterNewPartition(watched.relation, true);
-  }
-  if (watched.reshaped) {
-    RegisterAgainAll(watched.parts ? TviewsOver(RelationRelationId, watched.relation, false) : TviewsOverTree(watched.relation, false));
-    if (Exists(watched.other)) {
-      RegisterAgainAll(TviewsOver(RelationRelationId, watched.other, false));
-      if (!catalog::IsCaptured(watched.other)) {
-        catalog::RemoveUnneededTriggers(watched.other);  // left its parent
-      }
-      catalog::InvalidateRelations(list_make1_oid(watched.other));
-      if (!catalog::IsCaptured(watched.relation)) {
-        catalog::RemoveUnneededTriggers(watched.relation);
-      }
-      catalog::InvalidateRelations(list_make1_oid(watched.relation));
-    }
-  } else if (watched.widened) {
-    RegisterAgainAll(TviewsOverTree(watched.relation, true));
-    RegisterAgainAll(TviewsOverType(get_rel_type_id(watched.relation)));
-  } else if (watched.renamed) {
-    const List* whole_row = TviewsOverTree(watched.relation, true);
-    const List* readers = TviewsOverTree(watched.relation, false);
-    foreach (cell, readers) {
-      catalog::DeriveAgain(lfirst_oid(cell), true);
-      if (watched.old_column != nullptr && list_member_oid(whole_row, lfirst_oid(cell))) {
-        catalog::MarkForReconciliation(lfirst_oid(cell));  // names of columns are part of a row as json
-      }
-    }
-    if (is_tview) {
-      catalog::DeriveAgain(watched.relation, true);  // its name is that of its entity
-    }
-  }
-  if (watched.triggers) {
-    AfterTriggerChange(watched.relation);
-  }
+  AfterRelationChange(watched);
 }
 
 void NoteFunction(Oid function) {
