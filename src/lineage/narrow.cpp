@@ -101,15 +101,20 @@ Node* IsAny(const Var* var, Oid equality, Node* array) {
   return reinterpret_cast<Node*>(any);
 }
 
+// The default equality of a column and the key at hand; invalid when none compares the two.
+Oid EqualityWithKey(Oid type, const Narrowing* narrowing) {
+  return FamilyEquality(OwnEquality(type, InvalidOid).family, getBaseType(type), get_element_type(narrowing->types[narrowing->parameter - 1]));
+}
+
 // "the group's column is one of those that the keys' rows have", NULL being a group, too.  Null when its equality is not to be had.
 Node* GroupCondition(const Barrier* barrier, const Var* group, const Narrowing* narrowing) {
   const Equality equality = OwnEquality(group->vartype, group->varcollid);
-  if (!OidIsValid(equality.op) || !OidIsValid(get_array_type(group->vartype)) || getBaseType(group->vartype) != group->vartype) {
+  const Oid relation = barrier->entry->relid;
+  const Oid key_equality = EqualityWithKey(get_atttype(relation, barrier->key), narrowing);
+  if (!OidIsValid(equality.op) || !OidIsValid(key_equality) || !OidIsValid(get_array_type(group->vartype)) || getBaseType(group->vartype) != group->vartype) {
     return nullptr;
   }
-  const Oid relation = barrier->entry->relid;
   const char* column = quote_identifier(get_attname(relation, group->varattno, false));
-  const Oid key_equality = OwnEquality(get_atttype(relation, barrier->key), InvalidOid).op;
   const char* rows = psprintf("FROM %s%s h WHERE h.%s %s ANY ($%d)", barrier->entry->inh ? "" : "ONLY ", QualifiedName(relation),
                               quote_identifier(get_attname(relation, barrier->key, false)), OperatorName(key_equality), narrowing->parameter);
   Node* values = Analysed(psprintf("ARRAY(SELECT DISTINCT h.%s %s)", column, rows), narrowing);
@@ -126,8 +131,7 @@ Node* GroupCondition(const Barrier* barrier, const Var* group, const Narrowing* 
 
 // "the column is one of the keys"; null when no default equality compares the two.
 Node* KeyCondition(const Var* column, const Narrowing* narrowing) {
-  const Oid type = get_element_type(narrowing->types[narrowing->parameter - 1]);
-  const Oid equality = FamilyEquality(OwnEquality(column->vartype, InvalidOid).family, getBaseType(column->vartype), type);
+  const Oid equality = EqualityWithKey(column->vartype, narrowing);
   if (!OidIsValid(equality) || getBaseType(column->vartype) != column->vartype) {
     return nullptr;
   }
@@ -142,8 +146,22 @@ void Add(Query* query, Node* condition, Narrowing* narrowing) {
   }
 }
 
-// Adds to `equals` the columns that a condition makes equal to one of them.
-void CollectEquals(const Query* query, const Node* node, List** equals) {
+bool IsBelow(int entry, const Node* join) {
+  check_stack_depth();
+  if (IsA(join, RangeTblRef)) {
+    return reinterpret_cast<const RangeTblRef*>(join)->rtindex == entry;
+  }
+  return IsBelow(entry, reinterpret_cast<const JoinExpr*>(join)->larg) || IsBelow(entry, reinterpret_cast<const JoinExpr*>(join)->rarg);
+}
+
+// Whether a condition in the ON of `join` (null: in WHERE) compares the two in every row that has both: that of an outer join lets rows of
+// one side alone pass whatever it says of them.
+bool Compares(const JoinExpr* join, const Var* left, const Var* right) {
+  return join == nullptr || join->jointype == JOIN_INNER || IsBelow(left->varno, join->larg) != IsBelow(right->varno, join->larg);
+}
+
+// Adds to `equals` the columns that a condition, in the ON of `join`, makes equal to one of them.
+void CollectEquals(const Query* query, const JoinExpr* join, const Node* node, List** equals) {
   check_stack_depth();
   ListCell* cell;
   if (node == nullptr) {
@@ -151,22 +169,25 @@ void CollectEquals(const Query* query, const Node* node, List** equals) {
   }
   if (IsA(node, FromExpr)) {
     foreach (cell, reinterpret_cast<const FromExpr*>(node)->fromlist) {
-      CollectEquals(query, static_cast<const Node*>(lfirst(cell)), equals);
+      CollectEquals(query, join, static_cast<const Node*>(lfirst(cell)), equals);
     }
-    CollectEquals(query, reinterpret_cast<const FromExpr*>(node)->quals, equals);
+    CollectEquals(query, nullptr, reinterpret_cast<const FromExpr*>(node)->quals, equals);
   } else if (IsA(node, JoinExpr)) {
-    CollectEquals(query, reinterpret_cast<const JoinExpr*>(node)->larg, equals);
-    CollectEquals(query, reinterpret_cast<const JoinExpr*>(node)->rarg, equals);
-    CollectEquals(query, reinterpret_cast<const JoinExpr*>(node)->quals, equals);
+    join = reinterpret_cast<const JoinExpr*>(node);
+    CollectEquals(query, nullptr, join->larg, equals);
+    CollectEquals(query, nullptr, join->rarg, equals);
+    CollectEquals(query, join, join->quals, equals);
   } else if (IsA(node, BoolExpr) && reinterpret_cast<const BoolExpr*>(node)->boolop == AND_EXPR) {
     foreach (cell, reinterpret_cast<const BoolExpr*>(node)->args) {
-      CollectEquals(query, static_cast<const Node*>(lfirst(cell)), equals);
+      CollectEquals(query, join, static_cast<const Node*>(lfirst(cell)), equals);
     }
-  } else if (Equality equality; IsA(node, OpExpr) && DescribeEquality(reinterpret_cast<const OpExpr*>(node), &equality)) {
+  } else if (Equality equality; IsA(node, OpExpr) && DescribeEquality(reinterpret_cast<const OpExpr*>(node), &equality) &&
+             (!OidIsValid(equality.collation) || get_collation_isdeterministic(equality.collation))) {
+    // Values that a nondeterministic equality calls equal are not found by each other's own.
     const List* args = reinterpret_cast<const OpExpr*>(node)->args;
     const Var* left = PlainVar(query, static_cast<const Node*>(linitial(args)));
     const Var* right = PlainVar(query, static_cast<const Node*>(lsecond(args)));
-    if (left != nullptr && right != nullptr && list_member(*equals, left) != list_member(*equals, right)) {
+    if (left != nullptr && right != nullptr && Compares(join, left, right) && list_member(*equals, left) != list_member(*equals, right)) {
       *equals = lappend(*equals, const_cast<Var*>(list_member(*equals, left) ? right : left));
     }
   }
@@ -179,7 +200,7 @@ void NarrowFrom(const Query* query, const Var* key, Narrowing* narrowing) {
   List* equals = list_make1(const_cast<Var*>(key));
   for (int before = 0; before < list_length(equals);) {
     before = list_length(equals);
-    CollectEquals(query, reinterpret_cast<const Node*>(query->jointree), &equals);
+    CollectEquals(query, nullptr, reinterpret_cast<const Node*>(query->jointree), &equals);
   }
   ListCell* cell;
   foreach (cell, equals) {

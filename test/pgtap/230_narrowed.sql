@@ -3,7 +3,7 @@
 SET client_min_messages = error;
 CREATE SCHEMA narrowed;
 SET search_path = narrowed, public;
-SELECT plan(13);
+SELECT plan(18);
 
 CREATE DOMAIN money_amount AS int;
 CREATE TABLE tb_group (pk_group int PRIMARY KEY, name text);
@@ -65,6 +65,29 @@ SELECT narrows('SELECT i.pk_item, n.notes FROM (SELECT fk_item, count(*) AS note
 SELECT narrows('SELECT o.pk_item, o.r2 FROM (SELECT s.pk_item, rank() OVER (PARTITION BY s.pk_item ORDER BY s.r) AS r2 FROM
                 (SELECT pk_item, rank() OVER (PARTITION BY kind ORDER BY price) AS r FROM tb_item) s) o', '{pk_item}', 'a window by the key above one that is not');
 SELECT narrows('SELECT i.pk_item, n.total FROM tb_item i FULL JOIN (SELECT fk_item, sum(at) AS total FROM tb_note WHERE fk_item <= 18 GROUP BY fk_item) n ON n.fk_item = i.pk_item', '{pk_item}', 'FULL JOIN');
+
+-- What the ON of an outer join says of one of its sides alone does not hold of that side's rows.
+SELECT narrows('SELECT g.pk_group, s.pk_item, s.r, n.body FROM (tb_group g CROSS JOIN (SELECT pk_item, rank() OVER (PARTITION BY kind ORDER BY price) AS r FROM tb_item) s)
+                LEFT JOIN tb_note n ON n.pk_note = g.pk_group AND s.pk_item = g.pk_group', '{pk_group,pk_item}', 'an equality within the preserved side');
+SELECT narrows('SELECT s.pk_item, s.q, s.r, n.body FROM tb_note n RIGHT JOIN (SELECT pk_item, fk_group AS q, rank() OVER (PARTITION BY kind ORDER BY price) AS r FROM tb_item) s
+                ON n.pk_note = s.pk_item AND s.q = s.pk_item', '{pk_item}', 'and within one item');
+-- The keys' equality must be that of the column: citext is not text, nor is a collation another.
+CREATE EXTENSION IF NOT EXISTS citext SCHEMA public;
+CREATE COLLATION IF NOT EXISTS any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE tb_word (word text PRIMARY KEY, cased text COLLATE any_case NOT NULL UNIQUE, ci citext NOT NULL, kind int);
+INSERT INTO tb_word SELECT chr(97 + g), chr(65 + g), chr(CASE WHEN g % 2 = 0 THEN 97 ELSE 65 END + g), g % 3 FROM generate_series(0, 9) g;
+CREATE FUNCTION is_left_alone(query text, key text, what text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  text text;
+BEGIN
+  PERFORM pg_tviews_create('tv_narrow', query, jsonb_build_object('key', key, 'on_unkeyed', 'full'));
+  SELECT c.narrowed INTO text FROM pg_tview_catalog c WHERE tview = 'tv_narrow'::regclass;
+  PERFORM pg_tviews_drop('tv_narrow');
+  RETURN is(text, NULL, what);
+END $$;
+SELECT is_left_alone('SELECT w.word, s.r FROM tb_word w LEFT JOIN (SELECT ci, rank() OVER (PARTITION BY kind ORDER BY word) AS r FROM tb_word) s ON s.ci::text = w.word', 'word', 'citext compared as text');
+SELECT is_left_alone('SELECT w.ci, s.r FROM tb_word w LEFT JOIN (SELECT word, rank() OVER (PARTITION BY kind ORDER BY word) AS r FROM tb_word) s ON s.word::citext = w.ci', 'ci', 'text compared as citext');
+SELECT is_left_alone('SELECT w.cased, s.r FROM tb_word w LEFT JOIN (SELECT word, rank() OVER (PARTITION BY kind ORDER BY word) AS r FROM tb_word) s ON s.word = w.cased', 'cased', 'a nondeterministic collation');
 
 SELECT * FROM finish();
 DROP SCHEMA narrowed CASCADE;
