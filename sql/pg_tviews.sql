@@ -131,18 +131,18 @@ REVOKE ALL ON FUNCTION pg_tviews_debug_release(text) FROM PUBLIC;
 -- ---------------------------------------------------------------------------------------------------- define
 
 CREATE FUNCTION pg_tviews_create(tview text, query text, options jsonb DEFAULT '{}') RETURNS regclass
-  LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+  LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_create(text, text, jsonb) IS 'creates a TVIEW: a table with the rows of a query, kept fresh after every commit';
 
 CREATE FUNCTION pg_tviews_adopt(tview regclass, query text, options jsonb DEFAULT '{}') RETURNS regclass
-  LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+  LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_adopt(regclass, text, jsonb) IS 'makes an existing table a TVIEW: the columns of the query are kept fresh, all else stays as it is';
 
 CREATE FUNCTION pg_tviews_convert_existing_table(table_name text) RETURNS regclass LANGUAGE c STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_convert_existing_table(text) IS 'adopts the table tv_x with the existing view v_x';
 
 CREATE FUNCTION pg_tviews_create_or_replace(tview text, query text, options jsonb DEFAULT '{}') RETURNS regclass
-  LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+  LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_create_or_replace(text, text, jsonb) IS
   'creates a TVIEW, or gives an existing one another definition: its table stays, with what you made on it, and its rows are brought up to date by difference';
 

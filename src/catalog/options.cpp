@@ -40,9 +40,14 @@ int Integer(const JsonbValue& value, const char* name, int low, int high) {
   return static_cast<int>(number);
 }
 
-int64 Milliseconds(const char* text) {
+void NameOption(void* name) { errcontext("TVIEW option \"%s\"", static_cast<const char*>(name)); }
+
+int64 Milliseconds(const char* name, const char* text) {
+  ErrorContextCallback context = {error_context_stack, NameOption, const_cast<char*>(name)};
+  error_context_stack = &context;
   const Interval* interval =
       DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+  error_context_stack = context.previous;
   return interval->time / 1000 + (static_cast<int64>(interval->day) + interval->month * static_cast<int64>(DAYS_PER_MONTH)) * SECS_PER_DAY * 1000;
 }
 
@@ -153,12 +158,12 @@ void ParseOne(const char* name, const JsonbValue& value, Options* options) {
       Bad(name, "\"error\" or \"full\"");
     }
   } else if (strcmp(name, "min_interval") == 0) {
-    options->min_interval_ms = Milliseconds(Text(value, name, "an interval"));
+    options->min_interval_ms = Milliseconds(name, Text(value, name, "an interval"));
     if (options->min_interval_ms < 0) {
       Bad(name, "an interval that is not negative");
     }
   } else if (strcmp(name, "refresh_every") == 0) {
-    options->refresh_every_ms = Milliseconds(Text(value, name, "an interval"));
+    options->refresh_every_ms = Milliseconds(name, Text(value, name, "an interval"));
     if (options->refresh_every_ms < 1000 || options->refresh_every_ms > kLongestTimerMs) {
       Bad(name, "an interval between one second and 100 years");
     }

@@ -257,7 +257,8 @@ void RecomputeLevels() {
     }
   }
   if (!core::AssignLevels(graph->tview_count, edges, count, levels)) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("TVIEWs cannot read each other in a cycle")));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("TVIEWs cannot read each other in a cycle"),
+                    errhint("Read the base tables instead.")));
   }
   const SqlContext context = EnterSql(ExtensionOwner());
   for (int i = 0; i < graph->tview_count; ++i) {

@@ -66,7 +66,8 @@ List* WantedLocks(const Replacing& self) {
   const List* relations = RelationsOfQuery(self, &views);
   const bool rewritten = self.view_step == ViewStep::kReplace || self.view_step == ViewStep::kRemake;
   if (list_member_oid(relations, self.table) || (rewritten && list_member_oid(views, self.before.view))) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("the query of TVIEW \"%s\" reads the TVIEW itself", get_rel_name(self.table))));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("the query of TVIEW \"%s\" reads the TVIEW itself", get_rel_name(self.table)),
+                    errhint("Read the base tables instead.")));
   }
   CheckRights(relations, pg::OwnerOf(self.table));
   List* members = NIL;

@@ -27,6 +27,16 @@ void SplitTviewName(const char* text, const char** schema, const char** name) {
   }
 }
 
+void RequireDefinition(FunctionCallInfo fcinfo) {
+  if (PG_ARGISNULL(0) || PG_ARGISNULL(1)) {
+    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the TVIEW and its query must not be null")));
+  }
+}
+
+Datum NoOptions() { return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")); }
+
+Datum OptionsArgument(FunctionCallInfo fcinfo) { return PG_ARGISNULL(2) ? NoOptions() : PG_GETARG_DATUM(2); }
+
 Oid Adopt(Oid table, const char* query, Datum options) {
   shmem::RequireAttached();
   catalog::NewTview definition = {};
@@ -75,9 +85,10 @@ PG_FUNCTION_INFO_V1(pg_tviews_create);
 Datum pg_tviews_create(PG_FUNCTION_ARGS) {
   using namespace tviews;
   shmem::RequireAttached();
+  sql::RequireDefinition(fcinfo);
   catalog::NewTview definition = {};
   sql::SplitTviewName(text_to_cstring(PG_GETARG_TEXT_PP(0)), &definition.schema, &definition.name);
-  definition.options = catalog::ParseOptions(PG_GETARG_DATUM(2));
+  definition.options = catalog::ParseOptions(sql::OptionsArgument(fcinfo));
   definition.with_data = true;
   sql::DefineByQuery(sql::AnalyseSelect(text_to_cstring(PG_GETARG_TEXT_PP(1))), &definition);
   PG_RETURN_OID(catalog::CreateTview(definition, nullptr));
@@ -86,7 +97,8 @@ Datum pg_tviews_create(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(pg_tviews_adopt);
 Datum pg_tviews_adopt(PG_FUNCTION_ARGS) {
   using namespace tviews;
-  PG_RETURN_OID(sql::Adopt(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_DATUM(2)));
+  sql::RequireDefinition(fcinfo);
+  PG_RETURN_OID(sql::Adopt(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), sql::OptionsArgument(fcinfo)));
 }
 
 PG_FUNCTION_INFO_V1(pg_tviews_convert_existing_table);
@@ -100,17 +112,18 @@ Datum pg_tviews_convert_existing_table(PG_FUNCTION_ARGS) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("view %s does not exist", qualified), errdetail("It would be the definition of TVIEW \"%s\".", get_rel_name(table)),
                     errhint("Create it, or give the query to pg_tviews_adopt().")));
   }
-  PG_RETURN_OID(sql::Adopt(table, psprintf("SELECT * FROM %s", qualified), DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))));
+  PG_RETURN_OID(sql::Adopt(table, psprintf("SELECT * FROM %s", qualified), sql::NoOptions()));
 }
 
 PG_FUNCTION_INFO_V1(pg_tviews_create_or_replace);
 Datum pg_tviews_create_or_replace(PG_FUNCTION_ARGS) {
   using namespace tviews;
   shmem::RequireAttached();
+  sql::RequireDefinition(fcinfo);
   const char* name = text_to_cstring(PG_GETARG_TEXT_PP(0));
   catalog::NewTview definition = {};
   sql::SplitTviewName(name, &definition.schema, &definition.name);
-  definition.options = catalog::ParseOptions(PG_GETARG_DATUM(2));
+  definition.options = catalog::ParseOptions(sql::OptionsArgument(fcinfo));
   definition.with_data = true;
   const Oid existing = sql::ExistingTview(definition, name);
   Query* query = sql::AnalyseSelect(text_to_cstring(PG_GETARG_TEXT_PP(1)));

@@ -128,6 +128,12 @@ SELECT pg_tviews_create('post', 'SELECT pk_post, title AS "T 1" FROM tb_post', '
 SELECT pg_tviews_create('post', 'SELECT pk_post FROM tb_post', '{"key": ["pk_post", "pk_post"]}');
 SELECT pg_tviews_create('post', 'SELECT pk_post FROM tb_post', '{"key": []}');
 SELECT pg_tviews_create('post', 'SELECT pk_post FROM tb_post', '{"key": [1]}');
+SELECT pg_tviews_create('post', 'SELECT pk_post FROM tb_post', '{"min_interval": "soon"}');
+-- A NULL is not a silent nothing.
+SELECT pg_tviews_create('post', NULL);
+SELECT pg_tviews_create_or_replace(NULL, 'SELECT pk_post FROM tb_post');
+SELECT pg_tviews_adopt(NULL, 'SELECT pk_post FROM tb_post');
+SELECT pg_tviews_create('post', 'SELECT pk_post AS nokey FROM tb_post', NULL);
 SELECT pg_tviews_create('my post', 'SELECT pk_post FROM tb_post');
 SELECT pg_tviews_create('post', 'SELECT title FROM tb_post');
 SELECT pg_tviews_create('post', 'SELECT 1; SELECT 2');
