@@ -76,7 +76,8 @@ void WantChildren(LockSet* locks) {
   const int count = locks->count;
   for (int i = 0; i < count; ++i) {
     const LockSet::Entry entry = locks->entries[i];
-    if (entry.held || entry.object || !has_subclass(entry.oid)) {
+    // It may have been dropped since the graph was read.
+    if (entry.held || entry.object || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entry.oid)) || !has_subclass(entry.oid)) {
       continue;
     }
     ListCell* cell;

@@ -21,6 +21,7 @@ Worker me;
 bool am_refresh_worker = false;
 shmem::WorkerState exit_state = shmem::WorkerState::kBackoff;  // what an unexpected exit leaves behind
 TimestampTz last_turn = 0;
+bool marked_unlogged = false;
 
 void HandleTerminate(SIGNAL_ARGS) {
   ShutdownRequestPending = true;  // an idle worker leaves without a FATAL in the log
@@ -128,6 +129,16 @@ void HandleFailure() {
   FreeErrorData(error);
 }
 
+// Once in a worker's life: what a crash emptied is to be filled again.
+void MarkUnloggedOnce() {
+  if (!marked_unlogged) {
+    StartTransactionCommand();
+    catalog::MarkUnlogged();
+    CommitTransactionCommand();
+    marked_unlogged = true;
+  }
+}
+
 // Scans the journal if something is there that did not come through the ring.
 void ScanIfNeeded() {
   if (pg_atomic_exchange_u32(&me.slot->scan_needed, 0) != 0) {
@@ -158,6 +169,7 @@ bool TryBatch(BatchOutcome* outcome) {
   PG_TRY();
   {
     const int64 batches = me.batches;
+    MarkUnloggedOnce();
     ScanIfNeeded();
     *outcome = RunBatch(&me);
     me.backlog = outcome->leftover;
@@ -291,9 +303,6 @@ void pg_tviews_worker_main(Datum database) {
   if (!ExtensionIsHere()) {
     Leave(shmem::WorkerState::kStopping);
   }
-  StartTransactionCommand();
-  catalog::MarkUnlogged();
-  CommitTransactionCommand();
   Prepare();
   SetState(shmem::WorkerState::kWorking);
   shmem::WakeLauncher();  // it may go on to the next database

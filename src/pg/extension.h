@@ -15,10 +15,10 @@ Oid ExtensionSchemaOid();
 enum class Table { kTview, kRelation, kPoint, kMapping, kDeferred, kTimer, kAudit, kJournal0, kJournal1, kJournal2, kJournal3 };
 inline constexpr int kJournalTables = 4;
 
-// Is the extension here with its catalog tables?  They may be gone already while DROP EXTENSION runs.  Never raises for want of them.
+// Is the extension here with its catalog tables, as this library knows them?  They may be gone already while DROP EXTENSION runs.  Never raises for want of them.
 bool CatalogExists();
 
-// The OID of one of the extension's own tables.  Ereports when it is missing.
+// The OID of one of the extension's own tables.  Ereports when it is missing, or made by a script of another version.
 Oid TableOid(Table table);
 
 }  // namespace tviews::pg

@@ -31,6 +31,11 @@ void RefuseForeignPartition(Oid parent, char kind) {
   }
 }
 
+// The server refuses the rest, and says why; until then nobody waits for a lock that the user may not take.
+bool MayAttach(Oid parent, Oid partition) {
+  return OidIsValid(partition) && !get_rel_relispartition(partition) && pg_class_ownercheck(parent, GetUserId()) && pg_class_ownercheck(partition, GetUserId());
+}
+
 // Rows of a child would be read as rows of the TVIEW, and nobody keeps them.
 void RefuseInheritance(Oid parent) {
   if (OidIsValid(parent) && catalog::IsTviewTable(parent) && get_rel_relkind(parent) == RELKIND_RELATION) {
@@ -83,7 +88,7 @@ void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
       case AT_DetachPartitionFinalize:
         watched->reshaped = watched->parts = true;
         watched->other = Find(reinterpret_cast<PartitionCmd*>(command->def)->name);
-        if (command->subtype == AT_AttachPartition && OidIsValid(watched->other) &&
+        if (command->subtype == AT_AttachPartition && MayAttach(watched->relation, watched->other) &&
             (catalog::IsCaptured(watched->relation) || OidIsValid(catalog::TviewOf(watched->relation)))) {
           RefuseForeignPartition(watched->relation, get_rel_relkind(watched->other));
           LockRelationOid(watched->other, AccessExclusiveLock);  // as ATTACH does

@@ -36,6 +36,8 @@ at_waitpoint('batch_before_locks', $change, 'VACUUM FULL tb_post');
 at_waitpoint('batch_before_locks', $change, 'ALTER TABLE tb_post ADD COLUMN more float DEFAULT random()');
 at_waitpoint('batch_before_locks', $change, 'CREATE OR REPLACE VIEW v_post AS SELECT p.pk_post, p.fk_author, upper(p.title) AS title, a.name AS author FROM tb_post p JOIN tb_author a ON a.pk_author = p.fk_author');
 at_waitpoint('batch_before_locks', $change, 'DROP TABLE tv_other', 'CREATE TABLE tv_other AS SELECT pk_other, x + 1 AS x FROM tb_other', 'UPDATE tb_other SET x = x + 1');
+$node->safe_psql('app', 'CREATE TABLE tv_gone AS SELECT pk_post AS pk_gone, title FROM tb_post');
+at_waitpoint('batch_before_locks', $change, 'DROP TABLE tv_gone');
 at_waitpoint('batch_before_locks', $change, 'TRUNCATE tb_post CASCADE', "INSERT INTO tb_post SELECT g, 1 + g % 50, 'again ' || g FROM generate_series(1, 1000) g");
 at_waitpoint('batch_before_snapshot', $change, 'UPDATE tb_other SET x = x + 1', "UPDATE tb_author SET name = name || '.' WHERE pk_author = 3");
 at_waitpoint('batch_before_second_drain', $change, 'UPDATE tb_other SET x = x + 1', 'UPDATE tb_post SET fk_author = 7 WHERE pk_post = 4', 'DELETE FROM tb_post WHERE pk_post = 5');
@@ -119,5 +121,23 @@ $idle->quit;
 oracle($node, 'app');
 
 $holder->quit;
+
+# The types of a redefined TVIEW's key: they come from the system caches, and its invalidations are sent after its commit is visible.
+my $redefine = <<'SQL';
+SET client_min_messages = error;
+DROP TABLE IF EXISTS tb_kind CASCADE;
+DROP TABLE IF EXISTS tv_kind;
+CREATE TABLE tb_kind (a uuid, pk_kind int PRIMARY KEY);
+INSERT INTO tb_kind SELECT gen_random_uuid(), g FROM generate_series(1, 20) g;
+SELECT pg_tviews_create('tv_kind', 'SELECT a AS pk_kind, 1 AS k2 FROM tb_kind', '{"key": ["pk_kind", "k2"]}');
+SELECT pg_tviews_create_or_replace('tv_kind', 'SELECT pk_kind::text AS pk_kind, a::text AS k2 FROM tb_kind', '{"key": ["pk_kind", "k2"]}');
+DELETE FROM tb_kind WHERE pk_kind = 5;
+SELECT 'not applied' WHERE NOT pg_tviews_wait('30 s');
+SELECT 'lost' FROM tv_kind WHERE pk_kind = '5';
+SQL
+my $lost = join '', map { $node->safe_psql('app', $redefine) =~ /(lost|not applied)/ ? $1 : '' } 1 .. 15;
+is($lost, '', 'a write right after a redefinition with other key types is applied');
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/cache lookup failed/, 'nothing dropped meanwhile was looked for');
+
 $node->stop;
 done_testing();

@@ -15,7 +15,7 @@ my $tree = q{WITH RECURSIVE t AS (
 SELECT t.pk_comment, t.fk_post, t.depth, t.body, u.name FROM t JOIN blog.tb_comment c USING (pk_comment) JOIN crm.tb_user u ON u.pk_user = c.fk_user};
 $node->safe_psql('app', <<"SQL");
 SELECT pg_tviews_create('blog.tv_tree', \$q\$$tree\$q\$, '{"key": "pk_comment", "on_unkeyed": "full"}');
-SELECT pg_tviews_create('blog.tv_lazy', \$q\$$tree\$q\$, '{"key": "pk_comment", "on_unkeyed": "full", "min_interval": "2 s"}');
+SELECT pg_tviews_create('blog.tv_lazy', \$q\$$tree\$q\$, '{"key": "pk_comment", "on_unkeyed": "full", "min_interval": "4 s"}');
 CREATE TABLE blog.tv_body AS SELECT pk_comment AS pk_body, body FROM blog.tb_comment;
 CREATE TABLE blog.tv_deep AS SELECT pk_comment AS pk_deep, depth FROM blog.tv_lazy WHERE depth > 0;
 SQL
@@ -31,11 +31,11 @@ wait_applied($node, 'app');
 oracle($node, 'app', 'the first change is applied at once');
 my %before = map { $_ => refreshes($_) } qw(tree lazy);
 
-# A thousand transactions.
+# Hundreds of transactions within one interval.
 my $began = time();
 $node->safe_psql('app', <<'SQL');
 DO $$ BEGIN
-  FOR i IN 1..1000 LOOP
+  FOR i IN 1..300 LOOP
     UPDATE blog.tb_comment SET body = 'burst ' || i, fk_parent_comment = CASE WHEN i % 2 = 0 THEN 1 END WHERE pk_comment = 2 + i % 7;
     COMMIT;
   END LOOP;
@@ -47,16 +47,16 @@ is($out, 't', 'a TVIEW that coalesces is not waited for');
 like($err, qr/NOTICE:  not waited for: .*blog.tv_lazy \(coalescing\)/, 'but named');
 is($node->safe_psql('app', "SELECT count(*) FROM blog.v_body v JOIN blog.tv_body t USING (pk_body) WHERE v.body <> t.body"), '0', 'others are applied meanwhile');
 is($node->safe_psql('app', "SELECT count(*) FROM (TABLE blog.v_tree EXCEPT TABLE blog.tv_tree) d"), '0', 'the whole refresh of a burst is exact');
-is($node->safe_psql('app', "SELECT reason, key IS NULL, next_attempt_at - since < '2.1 s', count(*) OVER () FROM pg_tviews_deferred_keys WHERE entity = 'lazy'"), 'coalesced|t|t|1', 'one row stands for all that waits');
-cmp_ok(refreshes('tree') - $before{tree}, '<=', 1000, 'a whole refresh serves all that is ready');
-cmp_ok(refreshes('lazy') - $before{lazy}, '<=', int($took / 2) + 1, 'a burst within min_interval is one refresh');
+is($node->safe_psql('app', "SELECT reason, key IS NULL, next_attempt_at - since < '4.1 s', count(*) OVER () FROM pg_tviews_deferred_keys WHERE entity = 'lazy'"), 'coalesced|t|t|1', 'one row stands for all that waits');
+cmp_ok(refreshes('tree') - $before{tree}, '<=', 300, 'a whole refresh serves all that is ready');
+cmp_ok(refreshes('lazy') - $before{lazy}, '<=', int($took / 4) + 1, 'a burst within min_interval is one refresh');
 ok(wait_until($node, 'app', "SELECT count(*) FROM pg_tviews_deferred_keys WHERE entity = 'lazy'", '0', 20), 'what was coalesced is applied when the interval is over');
 oracle($node, 'app', 'every TVIEW equals its view, those above too');
-cmp_ok(refreshes('lazy') - $before{lazy}, '<=', int((time() - $began) / 2) + 2, 'in few refreshes');
+cmp_ok(refreshes('lazy') - $before{lazy}, '<=', int((time() - $began) / 4) + 2, 'in few refreshes');
 
 # Steady writes must not push the refresh off for ever.
 my $seen = refreshes('lazy');
-my $end = time() + 7;
+my $end = time() + 11;
 my $i = 0;
 while (time() < $end) {
 	$node->safe_psql('app', "UPDATE blog.tb_comment SET body = 'steady " . $i++ . "' WHERE pk_comment = 3");
@@ -64,7 +64,9 @@ while (time() < $end) {
 }
 my $more = refreshes('lazy') - $seen;
 ok($more >= 2 && $more <= 5, "steady writes: a refresh each interval ($more)");
+wait_applied($node, 'app');  # or noted to wait for the interval
 ok(wait_until($node, 'app', "SELECT count(*) FROM pg_tviews_deferred_keys", '0', 20), 'nothing is left');
+wait_applied($node, 'app');
 oracle($node, 'app');
 
 # Keys are coalesced too, and a change that waits survives a restart.
