@@ -34,47 +34,70 @@ bool IsNotNull(Oid relation, AttrNumber column) {
   return not_null;
 }
 
-// Chooses the column of the partition by which its rows are found best; null when none leads anywhere.
-Target* ChoosePartition(Analysis* analysis, Crossing* crossing) {
-  Target* chosen = nullptr;
-  int best = -1;
-  ListCell* cell;
-  foreach (cell, crossing->level->query->targetList) {
-    const TargetEntry* entry = lfirst_node(TargetEntry, cell);
-    const Node* expr = reinterpret_cast<const Node*>(entry->expr);
-    const Oid type = getBaseType(exprType(expr));
-    if (!Partitions(crossing->level->query, entry) || !OidIsValid(get_array_type(type))) {
-      continue;
-    }
-    Target* roots = ComparableBy(analysis, ResolveExpression(analysis, crossing->level, nullptr, expr, Resolve::kExit), OwnEquality(type, InvalidOid).family);
-    if (roots == nullptr) {
-      continue;
-    }
-    const Oid relation = analysis->occurrences[roots->occurrence].relation;
-    const int access = OidIsValid(relation) ? NearAccess(analysis, roots->value, Match::kEqual) : 0;
-    if (access > best) {
-      best = access;
-      chosen = roots;
-      crossing->partition = expr;
-      *crossing->key.columns = {entry->resname, type, exprCollation(expr), roots, false};
+// Where a column of the level's partition comes from; null when `entry` is none, or leads nowhere.
+Target* PartitionRoots(Analysis* analysis, Level* level, const TargetEntry* entry) {
+  const Node* expr = reinterpret_cast<const Node*>(entry->expr);
+  const Oid type = getBaseType(exprType(expr));
+  if (!Partitions(level->query, entry) || !OidIsValid(get_array_type(type))) {
+    return nullptr;
+  }
+  return ComparableBy(analysis, ResolveExpression(analysis, level, nullptr, expr, Resolve::kExit), OwnEquality(type, InvalidOid).family);
+}
+
+// Adds a column of the partition unless its value is there.
+void AddColumn(const Analysis* analysis, Crossing* crossing, const TargetEntry* entry, Target* roots) {
+  for (int i = 0; i < crossing->key.count; ++i) {
+    if (crossing->key.columns[i].sources->value == roots->value) {
+      return;
     }
   }
-  return chosen;
+  Node* expr = reinterpret_cast<Node*>(entry->expr);
+  crossing->partition = lappend(crossing->partition, expr);
+  crossing->key.columns[crossing->key.count++] = {entry->resname, getBaseType(exprType(expr)), exprCollation(expr), roots, false};
+  for (const Target* root = roots; root != nullptr; root = root->next) {
+    const Occurrence* occurrence = &analysis->occurrences[root->occurrence];
+    const bool is_optional = IsOptionalWithin(crossing->level, occurrence);
+    crossing->has_optional = crossing->has_optional || is_optional;
+    crossing->may_be_null = crossing->may_be_null || is_optional || !IsNotNull(occurrence->relation, PlainColumn(analysis, root->value));
+  }
+}
+
+// Chooses the column of the partition by which its rows are found best, and those of the same occurrence.
+void ChoosePartition(Analysis* analysis, Crossing* crossing) {
+  const List* columns = crossing->level->query->targetList;
+  Target* chosen = nullptr;
+  int best = -1;
+  const TargetEntry* entry = nullptr;
+  ListCell* cell;
+  foreach (cell, columns) {
+    Target* roots = PartitionRoots(analysis, crossing->level, lfirst_node(TargetEntry, cell));
+    const bool is_relation = roots != nullptr && OidIsValid(analysis->occurrences[roots->occurrence].relation);
+    const int access = is_relation ? NearAccess(analysis, roots->value, Match::kEqual) : 0;
+    if (roots != nullptr && access > best) {
+      best = access;
+      chosen = roots;
+      entry = lfirst_node(TargetEntry, cell);
+    }
+  }
+  if (chosen == nullptr) {
+    return;
+  }
+  AddColumn(analysis, crossing, entry, chosen);
+  foreach (cell, columns) {
+    Target* roots = PartitionRoots(analysis, crossing->level, lfirst_node(TargetEntry, cell));
+    if (roots != nullptr && roots->next == nullptr && chosen->next == nullptr && roots->occurrence == chosen->occurrence &&
+        OidIsValid(analysis->occurrences[roots->occurrence].relation)) {
+      AddColumn(analysis, crossing, lfirst_node(TargetEntry, cell), roots);
+    }
+  }
 }
 
 void AddCrossing(Analysis* analysis, Level* level, List** crossings) {
   Crossing* crossing = static_cast<Crossing*>(palloc0(sizeof(Crossing)));
   crossing->level = level;
-  crossing->key.count = 1;
-  crossing->key.columns = static_cast<KeyColumn*>(palloc0(sizeof(KeyColumn)));
+  crossing->key.columns = static_cast<KeyColumn*>(palloc0(Max(list_length(level->query->targetList), 1) * sizeof(KeyColumn)));
   crossing->key.within = level;
-  const Target* roots = ChoosePartition(analysis, crossing);
-  for (const Target* root = roots; root != nullptr; root = root->next) {
-    const Occurrence* occurrence = &analysis->occurrences[root->occurrence];
-    const bool is_optional = IsOptionalWithin(level, occurrence);
-    crossing->has_optional = crossing->has_optional || is_optional;
-    crossing->may_be_null = crossing->may_be_null || is_optional || !IsNotNull(occurrence->relation, PlainColumn(analysis, root->value));
-  }
+  ChoosePartition(analysis, crossing);
   crossing->key.nullable = crossing->may_be_null;  // NULL is a partition
   *crossings = lappend(*crossings, crossing);
 }

@@ -114,6 +114,11 @@ List* UnindexedLookups(const Analysis* analysis, const Solution* solution, const
       continue;
     }
     LookAlong(analysis, &crossing->solution, false, &missing);
+    if (crossing->key.count > 1) {
+      const Target* source = crossing->key.columns[0].sources;
+      Look(analysis, crossing->solution.found.paths[source->occurrence].capture_value, Match::kEqual, true, &missing);
+      continue;
+    }
     for (const Target* source = crossing->key.columns[0].sources; source != nullptr; source = source->next) {
       Look(analysis, source->value, Match::kEqual, true, &missing);
     }

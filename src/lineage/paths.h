@@ -62,11 +62,18 @@ bool WordPath(const Analysis* analysis, int number, Solution* solution, const Ke
 // change below it concerns all rows of the partitions that it leaves or enters, besides its own.
 struct Crossing {
   Level* level;
-  const Node* partition;  // the partition's column, an expression of the level
-  bool may_be_null, has_optional;  // it may be NULL; may be NULL for want of a partner in an outer join
+  List* partition;  // its columns, expressions of the level; several are of one occurrence; NIL: none leads anywhere
+  bool may_be_null, has_optional;  // one may be NULL; may be NULL for want of a partner in an outer join
   Key key;                         // it as what paths lead to
   Solution solution;               // these paths
   List* ways;                      // of Way*: from its rows to the key; NIL: there are none
+};
+
+// From all rows of a partition to the key: `path` is that of `occurrence`, one of the level's own.
+struct Way {
+  int occurrence;
+  int crossings;  // that it passes, its own included
+  Path path;
 };
 
 // Whether the partition of the level's rows has a column in common for all that makes them depend on each other.
@@ -82,6 +89,11 @@ bool Concerns(const Analysis* analysis, const Crossing* crossing, int occurrence
 void FindWays(Analysis* analysis, List* crossings, Solution* to_key, const Key* key);
 // Appends to `paths` (of Path*) those of `occurrence` through the crossings above it.  False when one cannot be had.
 bool WordCrossingPaths(Analysis* analysis, const List* crossings, int occurrence, List** paths);
+
+// ---- crossing_rows.cpp
+
+// The query that leads from captured columns (`first`, to the partition) by all rows of the partition to the key; null: not possible.
+const char* ThroughPartition(Analysis* analysis, const Crossing* crossing, const Path* first, const Way* way);
 
 // ---- lookups.cpp
 

@@ -180,6 +180,24 @@ Solution SolveColumn(Analysis* analysis, const Key* key) {
   return solution;
 }
 
+// Several columns of one occurrence: paths lead to all of them there.
+Solution SolveTogether(Analysis* analysis, const Key* key) {
+  Solution solution = {};
+  solution.roots = static_cast<Root*>(palloc0(sizeof(Root)));
+  solution.root_count = 1;
+  Root* root = solution.roots;
+  root->columns = static_cast<int*>(palloc(key->count * sizeof(int)));
+  List* expressions = NIL;
+  for (int i = 0; i < key->count; ++i) {
+    root->columns[root->count++] = i;
+    expressions = lappend(expressions, linitial(analysis->values[key->columns[i].sources->value].expressions));
+  }
+  const int occurrence = key->columns[0].sources->occurrence;
+  const core::LineageRoot together = {occurrence, ValueOf(analysis, occurrence, expressions), 0};
+  solution.found = Search(analysis, key->within, &together, 1);
+  return solution;
+}
+
 }  // namespace
 
 bool HasColumns(const Analysis* analysis, const Target* targets) {
@@ -191,6 +209,11 @@ bool HasColumns(const Analysis* analysis, const Target* targets) {
   return false;
 }
 
-Solution Solve(Analysis* analysis, const Key* key) { return key->count == 1 ? SolveColumn(analysis, key) : SolveTuple(analysis, key); }
+Solution Solve(Analysis* analysis, const Key* key) {
+  if (key->count > 1 && key->within != nullptr) {
+    return SolveTogether(analysis, key);
+  }
+  return key->count <= 1 ? SolveColumn(analysis, key) : SolveTuple(analysis, key);
+}
 
 }  // namespace tviews::lineage
