@@ -171,7 +171,10 @@ bool WordTable(Analysis* analysis, const Crossing* crossing, const Way* way, Row
     if (partition == nullptr || partition->occurrence != way->occurrence || !OidIsValid(relation) || PlainColumn(analysis, partition->value) <= 0) {
       return false;
     }
-    rows->partition[i] = psprintf("b.%s", quote_identifier(get_attname(relation, PlainColumn(analysis, partition->value), false)));
+    const AttrNumber number = PlainColumn(analysis, partition->value);
+    const char* column = psprintf("b.%s", quote_identifier(get_attname(relation, number, false)));
+    const Oid type = crossing->key.columns[i].type;  // the column may be one under another type, which has the equality
+    rows->partition[i] = getBaseType(get_atttype(relation, number)) == type ? column : psprintf("%s::%s", column, format_type_be_qualified(type));
   }
   rows->table = psprintf("%s%s b", analysis->occurrences[way->occurrence].only ? "ONLY " : "", QualifiedName(relation));
   StringInfoData outputs;

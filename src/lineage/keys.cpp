@@ -21,10 +21,24 @@ KeyColumn FindKeyColumn(Analysis* analysis, Level* top, AttrNumber number) {
   return column;
 }
 
+// The first relation on the optional side of an outer join that the column comes from, in whichever branch; null when there is none, or
+// when the column is merged from several.
+const Occurrence* OptionalSource(const Analysis* analysis, const KeyColumn* column) {
+  const Occurrence* optional = nullptr;
+  for (const Target* target = column->sources; target != nullptr; target = target->next) {
+    const Occurrence* source = &analysis->occurrences[target->occurrence];
+    if (!OidIsValid(source->relation)) {
+      return nullptr;
+    }
+    optional = optional == nullptr && source->nullable ? source : optional;
+  }
+  return optional;
+}
+
 // A key column from the optional side of an outer join: a row that finds no match has no key, and no path leads from it to one.
 void RefuseOptional(const Analysis* analysis, const KeyColumn* column) {
-  const Occurrence* source = column->sources == nullptr ? nullptr : &analysis->occurrences[column->sources->occurrence];
-  if (column->nullable && source != nullptr && OidIsValid(source->relation) && source->nullable) {
+  const Occurrence* source = column->nullable ? OptionalSource(analysis, column) : nullptr;
+  if (source != nullptr) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("key column \"%s\" of the TVIEW comes from table %s, the optional side of an outer join", column->name, QualifiedName(source->relation)),
                     errdetail("Rows without a match would have no key."),

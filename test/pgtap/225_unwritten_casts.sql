@@ -3,7 +3,7 @@
 SET client_min_messages = error;
 CREATE SCHEMA unwritten;
 SET search_path = unwritten, public;
-SELECT plan(5);
+SELECT plan(6);
 CREATE FUNCTION differences() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
   PERFORM pg_tviews_wait('30 s');
   RETURN (SELECT coalesce(sum(missing + extra), 0) FROM tviews_oracle()) + (SELECT count(*) FROM pg_tview_deferred);
@@ -24,6 +24,15 @@ UPDATE tb_small SET code = 'c', x = 3 WHERE pk_small = 3;
 SELECT is(differences(), 0::bigint, 'a char(n) under the type text');
 UPDATE tb_wide SET code = 'a', x = 3 WHERE pk_wide = 3;
 SELECT is(differences(), 0::bigint, 'a moved text');
+
+-- A partition that is a column under another type: groups by the equality of citext, not that of text.
+CREATE EXTENSION IF NOT EXISTS citext SCHEMA public;
+SELECT pg_tviews_create('tv_rank', 'SELECT pk_wide, code, rank() OVER (PARTITION BY code::citext ORDER BY pk_wide) AS r FROM tb_wide', '{"key": "pk_wide"}');
+INSERT INTO tb_wide VALUES (4, 4, 'A'), (5, 5, 'a'), (6, 6, 'C');
+UPDATE tb_wide SET code = 'x' WHERE pk_wide = 1;
+DELETE FROM tb_wide WHERE pk_wide = 4;
+SELECT is(differences(), 0::bigint, 'a partition of citext over a column of text');
+
 SELECT is((SELECT array_agg((x, n)::text ORDER BY x) FROM tv_using), ARRAY['(1,2)', '(3,1)'], 'the rows are there');
 
 SELECT * FROM finish();

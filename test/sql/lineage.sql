@@ -110,6 +110,7 @@ SELECT q AS query, pg_temp.outcome(q) FROM unnest(ARRAY[
   'SELECT arr AS k FROM lin.a', 'SELECT coalesce(a.id, b.id) AS k FROM lin.a FULL JOIN lin.b ON b.id = a.id',
   'SELECT a.id AS k, b.t FROM lin.a, lin.b', 'SELECT a.id AS k, b.t FROM lin.a LEFT JOIN lin.b ON b.id > a.id', 'SELECT a.id AS k, b.t FROM lin.a LEFT JOIN lin.b ON lower(b.t) = a.t',
   'SELECT a.id AS k, b.t FROM lin.a LEFT JOIN lin.b ON b.id OPERATOR(lin.=) a.t', 'SELECT a.id AS k, b.t FROM lin.a LEFT JOIN lin.b ON b.id = a.id + 1', 'SELECT b.id AS k, a.t FROM lin.a LEFT JOIN lin.b ON b.id = a.b',
+  'SELECT id AS k, t FROM lin.a UNION ALL SELECT b.id, a.t FROM lin.a LEFT JOIN lin.b ON b.id = a.b',
   'SELECT a.id AS k, a.b IN (SELECT b.b FROM lin.b) AS x FROM lin.a', 'SELECT a.id AS k FROM lin.a WHERE a.b NOT IN (SELECT b.b FROM lin.b)',
   'SELECT a.id AS k FROM lin.a WHERE a.b IN (SELECT b.b FROM lin.b ORDER BY b.id LIMIT 5)', 'SELECT a.id AS k, s.n FROM lin.a JOIN (SELECT b, count(*) AS n FROM lin.b GROUP BY ROLLUP (b)) s ON s.b = a.b',
   'SELECT a.id AS k, s.t FROM lin.a JOIN (SELECT DISTINCT ON (b) b, t FROM lin.b ORDER BY b, id) s ON s.t = a.t',
