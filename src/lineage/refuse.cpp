@@ -99,8 +99,8 @@ void CheckOneFunction(Analysis* analysis, Oid function, bool in_aggregate) {
   if (volatility == PROVOLATILE_STABLE && function >= FirstNormalObjectId) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a TVIEW cannot call function %s, which is not IMMUTABLE", format_procedure(function)),
                     errdetail("It may read tables whose changes would not be noticed."),
-                    errhint("If the result depends on the arguments only, declare the function IMMUTABLE; else make it a LANGUAGE sql function that the "
-                            "planner can inline, or write its query into the view.")));
+                    errhint("If the result depends on the arguments only, declare the function IMMUTABLE; else write its query into the view, or "
+                            "make it a function that the planner inlines: LANGUAGE sql, STABLE, one SELECT, returning rows and used in FROM.")));
   }
   if (kind == PROKIND_AGGREGATE && !in_aggregate && function >= FirstNormalObjectId) {
     HeapTuple aggregate_tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(function));
