@@ -57,8 +57,11 @@ Outcome WordOccurrence(Derived* derived, const List* crossings, int number) {
   Path* path = static_cast<Path*>(palloc0(sizeof(Path)));
   path->relation = occurrence->relation;
   List* more = NIL;
-  const bool recursive = WordRecursionPaths(&derived->analysis, number, &derived->solution, &derived->key, &more);
-  if ((recursive || WordPath(&derived->analysis, number, &derived->solution, &derived->key, path)) &&
+  bool recursive = WordRecursionPaths(&derived->analysis, number, false, &derived->solution, &derived->key, &more);
+  if (!recursive && !WordPath(&derived->analysis, number, &derived->solution, &derived->key, path)) {
+    recursive = WordRecursionPaths(&derived->analysis, number, true, &derived->solution, &derived->key, &more);
+  }
+  if ((recursive || derived->solution.found.paths[number].kind != core::PathKind::kNone) &&
       WordCrossingPaths(&derived->analysis, crossings, number, &more)) {
     return {number, recursive ? more : lcons(path, more), false};
   }
@@ -88,11 +91,7 @@ Derived Derive(const Request& request, bool crossing, int choice) {
   }
   derived.key = FindKey(analysis, derived.top, &request);
   derived.crossings = FindCrossings(analysis);
-  ListCell* cell;
-  foreach (cell, analysis->recursions) {
-    Recursion* recursion = static_cast<Recursion*>(lfirst(cell));
-    recursion->solution = Solve(analysis, &recursion->key);
-  }
+  SolveRecursions(analysis);
   derived.solution = Solve(analysis, &derived.key);
   FindWays(analysis, derived.crossings, &derived.solution, &derived.key);
   derived.outcomes = static_cast<Outcome*>(palloc0(Max(analysis->solved_count, 1) * sizeof(Outcome)));

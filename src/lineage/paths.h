@@ -107,6 +107,8 @@ struct Recursion {
   const Level* term;      // the recursive one
   Key key;                // the link
   Solution solution;      // paths to it inside the term
+  Key outside;            // the next value as the query around sees it; no column: it does not
+  Solution outside_solution;
   int next_occurrence;    // where the next row's value comes from
   AttrNumber next_column;
   List* starts;           // of int: per branch of the base term the occurrence, without a relation, that stands for the first rows' value
@@ -115,8 +117,11 @@ struct Recursion {
 // Notes the recursion of a level that is a recursive CTE, with edges from the first rows' value to where it comes from; nothing
 // when its rows are not linked by a plain column.
 void EmitRecursion(Analysis* analysis, Level* level);
+// Finds the paths to links and next values.
+void SolveRecursions(Analysis* analysis);
 // Appends to `paths` those of an occurrence inside a recursive term: to the link, by its closure to the first rows, on to the key.
-bool WordRecursionPaths(Analysis* analysis, int occurrence, Solution* to_key, const Key* key, List** paths);
+// `outside`: of one that is joined to what the CTE gives; to the next value, and on as above.
+bool WordRecursionPaths(Analysis* analysis, int occurrence, bool outside, Solution* to_key, const Key* key, List** paths);
 
 // ---- compose.cpp
 

@@ -86,8 +86,30 @@ int AddStart(Analysis* analysis, const Level* term, Oid type) {
   return number;
 }
 
+// The recursion's next value, column `next` of the CTE, where the level around reads it.
+void AddOutside(Analysis* analysis, Recursion* recursion, const Level* cte, AttrNumber next) {
+  Level* around = cte->from_parent;
+  recursion->outside.columns = static_cast<KeyColumn*>(palloc0(sizeof(KeyColumn)));
+  recursion->outside.within = around;
+  const KeyColumn* link = recursion->key.columns;
+  const TargetEntry* entry = get_tle_by_resno(cte->query->targetList, next);
+  for (int index = 1; entry != nullptr && index <= list_length(around->query->rtable); ++index) {
+    if (around->items[index].kind != ItemKind::kLevel || around->items[index].child != cte) {
+      continue;
+    }
+    const Node* expr = reinterpret_cast<const Node*>(entry->expr);
+    const Var* var = makeVar(index, next, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
+    Target* value = ResolveVar(analysis, around, var, Resolve::kEnter);
+    if (value != nullptr && !OidIsValid(analysis->occurrences[value->occurrence].relation) &&
+        EqualityClassOf(analysis, ValueType(analysis, value->value, nullptr), var->varcollid) == EqualityClassOf(analysis, link->type, link->collation)) {
+      recursion->outside.count = 1;
+      *recursion->outside.columns = {link->name, link->type, link->collation, value, false};
+    }
+  }
+}
+
 // `link` = column `next` of the row before.
-bool TryLink(Analysis* analysis, Level* term, const List* branches, const Node* link, AttrNumber next, const char* name) {
+bool TryLink(Analysis* analysis, const Level* cte, Level* term, const List* branches, const Node* link, AttrNumber next, const char* name) {
   Target* links = ResolveExpression(analysis, term, nullptr, link, Resolve::kExit);
   const TargetEntry* entry = get_tle_by_resno(term->query->targetList, next);
   const Target* following = entry == nullptr ? nullptr : ResolveExpression(analysis, term, nullptr, reinterpret_cast<const Node*>(entry->expr), Resolve::kEnter);
@@ -119,6 +141,7 @@ bool TryLink(Analysis* analysis, Level* term, const List* branches, const Node* 
     AddEdge(analysis, &far, static_cast<const Target*>(lfirst(cell)), &equality, true, 0, 0);
     recursion->starts = lappend_int(recursion->starts, start);
   }
+  AddOutside(analysis, recursion, cte, next);
   analysis->recursions = lappend(analysis->recursions, recursion);
   return true;
 }
@@ -182,21 +205,31 @@ void EmitRecursion(Analysis* analysis, Level* level) {
     for (int side = 0; side < 2; ++side) {
       const Node* own = StripRelabel(static_cast<const Node*>(list_nth(args, side)));
       if (IsA(own, Var) && reinterpret_cast<const Var*>(own)->varlevelsup == 0 && reinterpret_cast<const Var*>(own)->varno == self &&
-          TryLink(analysis, term, branches, static_cast<const Node*>(list_nth(args, 1 - side)), reinterpret_cast<const Var*>(own)->varattno, level->cte->ctename)) {
+          TryLink(analysis, level, term, branches, static_cast<const Node*>(list_nth(args, 1 - side)), reinterpret_cast<const Var*>(own)->varattno, level->cte->ctename)) {
         return;
       }
     }
   }
 }
 
-bool WordRecursionPaths(Analysis* analysis, int occurrence, Solution* to_key, const Key* key, List** paths) {
+void SolveRecursions(Analysis* analysis) {
+  ListCell* cell;
+  foreach (cell, analysis->recursions) {
+    Recursion* recursion = static_cast<Recursion*>(lfirst(cell));
+    recursion->solution = Solve(analysis, &recursion->key);
+    recursion->outside_solution = Solve(analysis, &recursion->outside);
+  }
+}
+
+bool WordRecursionPaths(Analysis* analysis, int occurrence, bool outside, Solution* to_key, const Key* key, List** paths) {
   ListCell* cell;
   foreach (cell, analysis->recursions) {
     Recursion* recursion = static_cast<Recursion*>(lfirst(cell));
     Path first = {};
     first.relation = analysis->occurrences[occurrence].relation;
-    if (!IsBelow(analysis->occurrences[occurrence].level, recursion->term) ||
-        !WordPath(analysis, occurrence, &recursion->solution, &recursion->key, &first)) {
+    const Key* at = outside ? &recursion->outside : &recursion->key;
+    if (at->count == 0 || !IsBelow(analysis->occurrences[occurrence].level, at->within) ||
+        !WordPath(analysis, occurrence, outside ? &recursion->outside_solution : &recursion->solution, at, &first)) {
       continue;
     }
     const char* closure = Closure(analysis, recursion, &first);
