@@ -9,12 +9,12 @@ namespace tviews::lineage {
 
 struct Level;
 
-enum class ItemKind : uint8 { kOpaque, kRelation, kJoin, kLevel };
+enum class ItemKind : uint8 { kOpaque, kRelation, kJoin, kLevel, kRows };
 
-// What a range-table entry of a level turned into.  kOpaque: functions, VALUES, a recursive reference.
+// What a range-table entry of a level turned into.  kRows: functions, VALUES; kOpaque: a recursive reference.
 struct Item {
   ItemKind kind;
-  int occurrence;  // kRelation
+  int occurrence;  // kRelation; kRows: one without relation, which has the item's place
   Level* child;    // kLevel: sub-select, view or CTE, expanded for this reference
 };
 

@@ -63,8 +63,9 @@ void AddEdgeToOptional(Analysis* analysis, const Join* join, const Target* far, 
   }
 }
 
-void TryEdges(Analysis* analysis, Level* level, const Join* join, const Equality* equality, const Node* far, const Node* near, bool far_is_left) {
-  const Target* near_target = ResolveExpression(analysis, level, join, near, Resolve::kEnter);
+// The edges between `far` and one of the values that `near` has.
+void TryEdgesTo(Analysis* analysis, Level* level, const Join* join, const Equality* equality, const Node* far, const Node* near, const Target* near_target,
+                bool far_is_left) {
   for (const Target* target = ResolveExpression(analysis, level, join, far, Resolve::kExit); target != nullptr; target = target->next) {
     const int position = analysis->occurrences[target->occurrence].position;
     if (near_target == nullptr) {
@@ -87,6 +88,14 @@ void TryEdges(Analysis* analysis, Level* level, const Join* join, const Equality
       NoteRange(analysis, target->occurrence, target->occurrence + 1, "an outer join keeps its rows whether or not they match", 3);
     }
   }
+}
+
+void TryEdges(Analysis* analysis, Level* level, const Join* join, const Equality* equality, const Node* far, const Node* near, bool far_is_left) {
+  const Target* near_target = ResolveExpression(analysis, level, join, near, Resolve::kEnter);
+  do {
+    TryEdgesTo(analysis, level, join, equality, far, near, near_target, far_is_left);
+    near_target = near_target == nullptr ? nullptr : near_target->next;
+  } while (near_target != nullptr);
 }
 
 // far = id::text is inverse(far) = id too, which finds the near row by its own index and may be skipped over.
@@ -173,12 +182,10 @@ void EmitCondition(Analysis* analysis, Level* level, const Join* join, Node* nod
   }
   CollectTrueSublinks(level, node);
   Membership membership;
-  if (FindMembership(level, node, &membership) && TryMembership(analysis, level, join, &membership)) {
-    return;
-  }
+  const bool is_member = FindMembership(level, node, &membership) && TryMembership(analysis, level, join, &membership);
   Equality equality;
   const OpExpr* call = FindEquality(node, &equality);
-  if (call != nullptr && TryBothWays(analysis, level, join, call, &equality)) {
+  if ((call != nullptr && TryBothWays(analysis, level, join, call, &equality)) || is_member) {
     return;
   }
   Walk walk = {analysis, level};

@@ -90,6 +90,7 @@ Derived Derive(const Request& request, bool crossing, int choice) {
     WalkLevel(analysis, static_cast<Level*>(list_nth(analysis->levels, i)));
   }
   derived.key = FindKey(analysis, derived.top, &request);
+  EmitDerivedEdges(analysis);
   derived.crossings = FindCrossings(analysis);
   SolveRecursions(analysis);
   derived.solution = Solve(analysis, &derived.key);
@@ -166,10 +167,10 @@ Lineage DeriveLineage(const Request& request) {
   if (!request.unkeyed_full) {
     CheckKey(&derived.analysis, derived.top, &derived.key);
   }
-  WarnOfNullKey(&derived.key);
   if (derived.pathless > 0 && !request.unkeyed_full) {
     RefuseOccurrence(&derived);
   }
+  WarnOfNullKey(&derived.key);
   Lineage lineage = Collect(&derived.analysis, derived.outcomes, derived.outcome_count);
   lineage.narrowed = NarrowedQuery(derived.top->query, request);
   return lineage;

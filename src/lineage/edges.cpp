@@ -155,13 +155,34 @@ bool WalkExpressions(Node* node, Walk* walk) {
   return WalkChildren(node, WalkExpressions, walk);
 }
 
+// The array that the value is the elements of; null when it is something else.
+const Node* UnnestedArray(const Analysis* analysis, int32 value) {
+  const Node* expr = static_cast<const Node*>(linitial(analysis->values[value].expressions));
+  const bool is_unnest = IsA(expr, FuncExpr) && reinterpret_cast<const FuncExpr*>(expr)->funcid == F_UNNEST_ANYARRAY;
+  return is_unnest ? static_cast<const Node*>(linitial(reinterpret_cast<const FuncExpr*>(expr)->args)) : nullptr;
+}
+
+// An equality with an element of a set: one with the array, if that is what the set is of, else no edge.  False when there is no set.
+bool AddElementEdge(Analysis* analysis, const Target* far, const Target* near, const Equality* equality, bool far_is_left, int barred_from, int barred_to) {
+  const bool far_set = IsSetReturning(analysis, far->value), near_set = IsSetReturning(analysis, near->value);
+  const Node* array = far_set == near_set ? nullptr : UnnestedArray(analysis, far_set ? far->value : near->value);
+  if (array != nullptr && equality->match == Match::kEqual) {
+    const Target* set = far_set ? far : near;
+    const Target whole = {set->occurrence, ValueOf(analysis, set->occurrence, list_make1(const_cast<Node*>(array))), nullptr, InvalidOid};
+    Equality element = *equality;
+    element.match = far_set ? Match::kElement : Match::kHolds;
+    AddEdge(analysis, far_set ? &whole : far, far_set ? near : &whole, &element, far_is_left, barred_from, barred_to);
+  }
+  return far_set || near_set;
+}
+
 }  // namespace
 
 void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Equality* equality, bool far_is_left, int barred_from, int barred_to) {
   const bool constant = analysis->values[far->value].columns == nullptr || analysis->values[near->value].columns == nullptr;
   // Equal arrays have equal elements.
   const Oid family = equality->match == Match::kElement ? OwnEquality(ValueType(analysis, far->value, nullptr), InvalidOid).family : equality->family;
-  if (constant || !IsComparableBy(analysis, far, family)) {
+  if (constant || !IsComparableBy(analysis, far, family) || AddElementEdge(analysis, far, near, equality, far_is_left, barred_from, barred_to)) {
     return;
   }
   const Oid far_type = ValueType(analysis, far->value, nullptr);
@@ -174,7 +195,11 @@ void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Eq
     equality_class = near_class;
   }
   const bool merged = !OidIsValid(analysis->occurrences[far->occurrence].relation) || !OidIsValid(analysis->occurrences[near->occurrence].relation);
-  if (far->occurrence == near->occurrence || (merged && equality_class == 0)) {
+  if (far->occurrence == near->occurrence) {
+    return;
+  }
+  if (merged && equality_class == 0) {
+    AddCastEdge(analysis, far, near, equality, barred_from, barred_to);
     return;
   }
   if (analysis->edge_count == analysis->edge_room) {

@@ -56,4 +56,11 @@ void WalkLevel(Analysis* analysis, Level* level);
 // An edge with the given ends, unless the shell could not make a query of it.
 void AddEdge(Analysis* analysis, const Target* far, const Target* near, const Equality* equality, bool far_is_left, int barred_from, int barred_to);
 
+// ---- derived_edges.cpp
+
+// Where a value equals a column of no relation (opaque.cpp), what is computed from it equals what is computed from the column.
+void EmitDerivedEdges(Analysis* analysis);
+// The edge to such a column of another type than `far`, which is cast to it if there is an implicit cast.
+void AddCastEdge(Analysis* analysis, const Target* far, const Target* near, const Equality* equality, int barred_from, int barred_to);
+
 }  // namespace tviews::lineage

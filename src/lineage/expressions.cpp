@@ -107,6 +107,9 @@ Target* OverOccurrence(Analysis* analysis, Level* level, const Join* join, const
   if (!OidIsValid(analysis->occurrences[occurrence].relation)) {
     return nullptr;
   }
+  if (expression_returns_set(const_cast<Node*>(expr)) && !strict) {
+    return nullptr;
+  }
   forboth(cell, resolved, var_cell, vars) {
     const Target* target = OnOccurrence(static_cast<const Target*>(lfirst(cell)), occurrence);
     const Var* var = lfirst_node(Var, var_cell);
@@ -116,6 +119,9 @@ Target* OverOccurrence(Analysis* analysis, Level* level, const Join* join, const
     if (!strict && IsMissing(analysis, level, join, var, occurrence)) {
       NoteRange(analysis, occurrence, occurrence + 1, "an expression gives a value where an outer join finds no row of it", 4);
       return nullptr;
+    }
+    if (!strict && IsSetReturning(analysis, target->value)) {
+      return nullptr;  // no set may stand in a CASE or COALESCE
     }
     expressions = lappend(expressions, linitial(analysis->values[target->value].expressions));
   }
@@ -146,7 +152,10 @@ Target* ResolveConstant(Analysis* analysis, const Level* level, const Node* expr
     return nullptr;
   }
   Target* targets = nullptr;
-  for (int i = level->from; i < level->to; ++i) {
+  for (int i = 0; i < analysis->occurrence_count; ++i) {
+    if (!OidIsValid(analysis->occurrences[i].relation) || !IsBelow(analysis->occurrences[i].level, level)) {
+      continue;
+    }
     Target* target = static_cast<Target*>(palloc(sizeof(Target)));
     *target = {i, ValueOf(analysis, i, list_make1(const_cast<Node*>(expr))), nullptr, InvalidOid};
     targets = AppendTargets(targets, target);
@@ -156,7 +165,8 @@ Target* ResolveConstant(Analysis* analysis, const Level* level, const Node* expr
 
 Target* ResolveGeneral(Analysis* analysis, Level* level, const Join* join, const Node* expr, Resolve mode) {
   List* vars = NIL;
-  if (IsMoreThanColumns(const_cast<Node*>(expr), &vars) || vars == NIL || expression_returns_set(const_cast<Node*>(expr))) {
+  if (IsMoreThanColumns(const_cast<Node*>(expr), &vars) || vars == NIL ||
+      (mode == Resolve::kEnter && expression_returns_set(const_cast<Node*>(expr)))) {
     return nullptr;
   }
   List* resolved = NIL;
@@ -168,7 +178,7 @@ Target* ResolveGeneral(Analysis* analysis, Level* level, const Join* join, const
     }
     resolved = lappend(resolved, targets);
   }
-  Target* found = nullptr;
+  Target* found = ResolveOpaqueExpression(analysis, level, join, expr, vars, resolved);
   for (const Target* first = static_cast<const Target*>(linitial(resolved)); first != nullptr; first = first->next) {
     found = AppendTargets(found, OverOccurrence(analysis, level, join, expr, vars, resolved, first->occurrence));
   }

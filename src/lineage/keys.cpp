@@ -62,14 +62,13 @@ Key FindKey(Analysis* analysis, Level* top, const Request* request) {
 }
 
 void CheckKey(const Analysis* analysis, const Level* top, const Key* key) {
-  const KeyColumn* traced = nullptr;
+  bool traced = false, constant = true;
   for (int i = 0; i < key->count; ++i) {
     RefuseOptional(analysis, &key->columns[i]);
-    if (HasColumns(analysis, key->columns[i].sources)) {
-      traced = &key->columns[i];
-    }
+    traced = traced || HasColumns(analysis, key->columns[i].sources);
+    constant = constant && key->columns[i].sources != nullptr;
   }
-  if (traced != nullptr) {
+  if (traced || constant) {
     return;
   }
   const char* note = nullptr;

@@ -70,6 +70,12 @@ void ExpandEntry(Analysis* analysis, Level* level, int index, bool nullable) {
       }
       return;
     }
+    case RTE_FUNCTION:
+    case RTE_TABLEFUNC:
+    case RTE_VALUES:
+      item->kind = ItemKind::kRows;
+      item->occurrence = AddOccurrence(analysis, InvalidOid, level);
+      return;
     default:
       return;
   }
@@ -205,6 +211,9 @@ Level* ExpandLevel(Analysis* analysis, Query* query, Level* scope, Level* from_p
     ExpandSetOperation(analysis, level, query->setOperations);
   } else {
     ExpandFrom(analysis, level, reinterpret_cast<Node*>(query->jointree), nullable);
+  }
+  if (level->from == analysis->occurrence_count && from_parent != nullptr) {
+    AddOccurrence(analysis, InvalidOid, level);  // which has the place of its rows in FROM
   }
   level->to = analysis->occurrence_count;
   return level;

@@ -282,10 +282,23 @@ const char* KeyColumns(const Analysis* analysis, int32 value, int alias, const K
   return list.data;
 }
 
+// The key itself, when all of it is constant: what happened to the rows does not matter.
+const char* WordConstantKey(const Analysis* analysis, int32 value, const Key* key) {
+  StringInfoData list;
+  initStringInfo(&list);
+  for (int i = 0; i < key->count; ++i) {
+    appendStringInfo(&list, "%s%s", i == 0 ? "SELECT " : ", ", KeyPart(analysis, value, 0, i, &key->columns[i]));
+  }
+  return list.data;
+}
+
 const char* WordQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, const Key* key, const Root* root) {
   StringInfoData from, where;
   initStringInfo(&from);
   initStringInfo(&where);
+  if (analysis->values[value].columns == nullptr) {
+    return WordConstantKey(analysis, value, key);
+  }
   const bool any = step_count > 0 && TakesArray(analysis, &steps[0], value);
   if (!any) {
     appendStringInfoString(&from, CapturedItem(analysis, value));

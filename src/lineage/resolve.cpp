@@ -61,6 +61,9 @@ const char* WhyNoExit(const Query* query, const TargetEntry* entry, bool crossin
   return nullptr;
 }
 
+// Whether a constant in the select list is the same in all rows: nothing null-extends it, no other branch has another.
+bool IsSameInAllRows(const Level* level) { return level->query->setOperations == nullptr && level->query->groupingSets == NIL && !level->inert; }
+
 Oid FamilyOf(const TargetEntry* entry) { return OwnEquality(exprType(reinterpret_cast<const Node*>(entry->expr)), InvalidOid).family; }
 
 // The GROUP BY column that output column `entry` shows, perhaps relabelled; null when it shows none (it depends on a primary key).
@@ -143,7 +146,13 @@ Target* ResolveBranches(Analysis* analysis, Level* level, const Node* node, Attr
 Target* ResolveLevelColumn(Analysis* analysis, Level* level, const Var* var, Resolve mode) {
   Level* child = level->items[var->varno].child;
   if (child->query->setOperations == nullptr) {
-    return ResolveOutput(analysis, child, var->varattno, mode);
+    Target* targets = ResolveOutput(analysis, child, var->varattno, mode);
+    Target* exits = targets != nullptr || mode == Resolve::kExit ? targets : ResolveOutput(analysis, child, var->varattno, Resolve::kExit);
+    if (exits == nullptr) {
+      exits = targets;
+    }
+    const bool plain = exits != nullptr ? !IsSetReturning(analysis, exits->value) : ResolveOutput(analysis, child, var->varattno, Resolve::kEnter) != nullptr;
+    return plain ? targets : ResolveOpaqueColumn(analysis, level, var, exits, mode);
   }
   if (mode == Resolve::kEnter && child->chosen != 0) {
     Level* branch = child->items[child->chosen].child;
@@ -248,6 +257,8 @@ Target* ResolveVar(Analysis* analysis, Level* level, const Var* var, Resolve mod
       return ResolveJoinColumn(analysis, at, var, mode);
     case ItemKind::kLevel:
       return var->varattno > 0 ? ResolveLevelColumn(analysis, at, var, mode) : nullptr;
+    case ItemKind::kRows:
+      return var->varattno > 0 ? ResolveRows(analysis, at, var, mode) : nullptr;
     case ItemKind::kOpaque:
       return nullptr;
   }
@@ -260,7 +271,12 @@ Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resol
   if (entry == nullptr || entry->resjunk) {
     return nullptr;
   }
+  const Node* expr = StripRelabel(reinterpret_cast<const Node*>(entry->expr));
   if (mode == Resolve::kExit) {
+    Target* constant = IsSameInAllRows(level) ? ResolveConstant(analysis, level, expr) : nullptr;
+    if (constant != nullptr) {
+      return constant;
+    }
     const char* why = level->inert ? "it is read by a recursive CTE" : WhyNoExit(level->query, entry, analysis->may_cross);
     if (why != nullptr) {
       NoteRange(analysis, level->from, level->to, why, 5);
@@ -274,13 +290,9 @@ Target* ResolveOutput(Analysis* analysis, Level* level, AttrNumber number, Resol
                    ResolveBranches(analysis, level, level->query->setOperations, number, exprType(reinterpret_cast<const Node*>(entry->expr))));
     }
   }
-  const Node* expr = StripRelabel(reinterpret_cast<const Node*>(entry->expr));
   Target* targets = ResolveExpression(analysis, level, nullptr, expr, mode);
   if (mode == Resolve::kEnter) {
     return targets;
-  }
-  if (targets == nullptr) {
-    targets = ResolveConstant(analysis, level, expr);
   }
   if (targets == nullptr && !IsA(expr, Var)) {
     NoteRange(analysis, level->from, level->to,

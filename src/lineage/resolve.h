@@ -43,7 +43,7 @@ void NoteRange(Analysis* analysis, int from, int to, const char* note, int rank)
 Target* ResolveGeneral(Analysis* analysis, Level* level, const Join* join, const Node* expr, Resolve mode);
 // Whether rows of the occurrence are there wherever the query evaluates `expr` of `level`, below `join`: no outer join puts NULLs instead.
 bool IsAlwaysThere(const Analysis* analysis, const Level* level, const Join* join, const Node* expr, int occurrence);
-// A constant of `level` as a value of each of its occurrences: view rows that come by way of the level have it.
+// A constant of `level` as a value of each occurrence below it, in sub-selects too: view rows that come by way of the level have it.
 Target* ResolveConstant(Analysis* analysis, const Level* level, const Node* expr);
 
 // ---- inverse.cpp
@@ -64,5 +64,16 @@ Target* ResolveCoalesce(Analysis* analysis, Level* level, const Node* expr, Reso
 // The merged column's own occurrence, made when first met; null unless its values can be compared by their bytes.  For kExit
 // followed by `sources`, the exits of what feeds it: each of them leads to the merged column, too.
 Target* Merge(Analysis* analysis, const Level* level, List* arms, Oid type, Oid collation, int position, Target* sources, Resolve mode);
+
+// ---- opaque.cpp
+
+bool IsSetReturning(const Analysis* analysis, int32 value);
+// Column `var` of an item of kind kRows, of `level`: an occurrence of its own; for kExit followed by the function's value where that
+// is an expression of one occurrence's columns.
+Target* ResolveRows(Analysis* analysis, Level* level, const Var* var, Resolve mode);
+// The same for a column of a sub-select that is no plain value; `sources`: what it is, returning a set, or null.
+Target* ResolveOpaqueColumn(Analysis* analysis, Level* level, const Var* var, Target* sources, Resolve mode);
+// An expression of such columns of one item, `vars`, which resolve to `resolved` (of Target*); null when it is none.
+Target* ResolveOpaqueExpression(Analysis* analysis, Level* level, const Join* join, const Node* expr, const List* vars, const List* resolved);
 
 }  // namespace tviews::lineage

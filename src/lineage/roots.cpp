@@ -111,7 +111,7 @@ void AddRoot(Analysis* analysis, Solution* solution, core::LineageRoot* core_roo
   core_roots[solution->root_count++] = {occurrence, ValueOf(analysis, occurrence, expressions), root->count == 1 ? equality_class : 0};
 }
 
-// How many key columns the occurrence has values of; 0 when these are constants only.
+// How many key columns the occurrence has values of; 0 when these are constants only and not the whole key.
 int ColumnsAt(const Analysis* analysis, const Key* key, int32** values, int occurrence) {
   int count = 0;
   bool varies = false;
@@ -121,7 +121,7 @@ int ColumnsAt(const Analysis* analysis, const Key* key, int32** values, int occu
       varies = varies || analysis->values[values[i][occurrence]].columns != nullptr;
     }
   }
-  return varies ? count : 0;
+  return varies || (count == key->count && key->within == nullptr) ? count : 0;
 }
 
 // Adds as roots the occurrences without a path that have values of most key columns; false when none has any.
@@ -139,10 +139,27 @@ bool AddPartialRoots(Analysis* analysis, Solution* solution, core::LineageRoot* 
   return most > 0;
 }
 
+// Sets stand in a whole key only, and alone: two would give their values side by side, not each with each.
+void ForgetLooseSets(const Analysis* analysis, const Key* key, int32** values, int occurrence) {
+  int sets = 0, count = 0;
+  for (int i = 0; i < key->count; ++i) {
+    sets += values[i][occurrence] >= 0 && IsSetReturning(analysis, values[i][occurrence]) ? 1 : 0;
+    count += values[i][occurrence] >= 0 ? 1 : 0;
+  }
+  for (int i = 0; i < key->count && sets > 0 && (sets > 1 || count < key->count); ++i) {
+    if (values[i][occurrence] >= 0 && IsSetReturning(analysis, values[i][occurrence])) {
+      values[i][occurrence] = -1;
+    }
+  }
+}
+
 Solution SolveTuple(Analysis* analysis, const Key* key) {
   int32** values = static_cast<int32**>(palloc(key->count * sizeof(int32*)));
   for (int i = 0; i < key->count; ++i) {
     values[i] = ValuesOfColumn(analysis, key->within, &key->columns[i]);
+  }
+  for (int i = 0; i < analysis->occurrence_count; ++i) {
+    ForgetLooseSets(analysis, key, values, i);
   }
   Solution solution = {};
   solution.roots = static_cast<Root*>(palloc0(Max(analysis->occurrence_count, 1) * sizeof(Root)));
@@ -166,7 +183,7 @@ Solution SolveColumn(Analysis* analysis, const Key* key) {
   solution.roots = static_cast<Root*>(palloc0(room * sizeof(Root)));
   core::LineageRoot* roots = static_cast<core::LineageRoot*>(palloc0(room * sizeof(core::LineageRoot)));
   for (const Target* source = key->columns[0].sources; source != nullptr; source = source->next) {
-    if (analysis->values[source->value].columns == nullptr) {
+    if (analysis->values[source->value].columns == nullptr && key->within != nullptr) {
       continue;  // a constant: nothing to capture
     }
     core::LineageRoot root = SourceRoot(analysis, &key->columns[0], source);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Random views against the lineage: prints each view for which a changed key is missed.
 
-Usage: lineage_views.py CONNINFO SEED COUNT [ROUNDS [KIND]], KIND any, windows or recursions.
+Usage: lineage_views.py CONNINFO SEED COUNT [ROUNDS [KIND]], KIND any, windows, recursions or rows.
 The database needs the head of test/pgtap/lineage_cover.sql (tables,
 change_something, misses); `lineage_views.py --setup FILE` prints that part as a script of its own.
 Exit status 1 when anything was missed.
@@ -228,12 +228,45 @@ class Recursions(Generator):
         return "SELECT %s AS c1, %s AS c2, %s AS e FROM %s%s" % (self.pick(columns), self.pick(columns), self.recursion(depth - 1, columns), from_sql, where), 2
 
 
-KINDS = {"any": Generator, "windows": Windows, "recursions": Recursions}
+class Rows(Generator):
+    """FROM items that are no relations, sets of elements, constant keys."""
+
+    def item(self, depth, outer, lateral):
+        if self.chance(0.5):
+            return super().item(depth, outer, lateral)
+        alias, array = self.alias(), self.alias()
+        forms = [("generate_series(1, 4) %(a)s(s)", ["%(a)s.s"]),
+                 ("(VALUES (1, 2), (2, 3), (3, NULL)) %(a)s(s, o)", ["%(a)s.s", "%(a)s.o"]),
+                 ("unnest(ARRAY[1, 2, NULL, 4]) %(a)s(s)", ["%(a)s.s"]),
+                 ("(SELECT generate_series(1, 3) AS s) %(a)s", ["%(a)s.s"]),
+                 ("(SELECT s + 1 AS s, s AS o FROM generate_series(0, 3) s) %(a)s", ["%(a)s.s", "%(a)s.o"]),
+                 ("(SELECT unnest(arr) AS s, id, x FROM g) %(a)s", ["%(a)s.s", "%(a)s.s", "%(a)s.id", "%(a)s.x"]),
+                 ("(SELECT generate_series(x, y) AS s, id, z FROM v) %(a)s", ["%(a)s.s", "%(a)s.s", "%(a)s.id", "%(a)s.z"]),
+                 ("(g %(a)s CROSS JOIN LATERAL unnest(%(a)s.arr) %(b)s(s))", ["%(b)s.s", "%(b)s.s", "%(a)s.id", "%(a)s.x"]),
+                 ("(g %(a)s LEFT JOIN LATERAL unnest(%(a)s.arr) %(b)s(s) ON %(b)s.s < 4)", ["%(b)s.s", "%(a)s.id"]),
+                 ("(SELECT count(*)::int AS s, max(x) AS o FROM u) %(a)s", ["%(a)s.s", "%(a)s.o"])]
+        sql, columns = self.pick(forms)
+        names = {"a": alias, "b": array}
+        return sql % names, [c % names for c in columns]
+
+    def top(self):
+        """A view and its key, which may be a constant."""
+        if self.chance(0.7):
+            sql, width = self.query(2, [], top=True)
+            return sql, "{c1}" if self.chance(0.7) or width < 2 else "{c1,c2}"
+        branches = ["SELECT '%s' AS c1, count(*) AS c2, max(s::text) AS c3, (%s) AS c4 FROM (%s) s" % (name, "SELECT sum(x) FROM v", self.query(1, [], top=True)[0])
+                    for name in ("a", "b")[:self.rng.randint(1, 2)]]
+        return " UNION ALL ".join(branches), "{c1}"
+
+
+KINDS = {"any": Generator, "windows": Windows, "recursions": Recursions, "rows": Rows}
 
 
 def candidate(rng, generator_class):
     """A view and its key: one column, two of them, or a feed with a constant in it."""
     generator = generator_class(rng)
+    if generator_class is Rows:
+        return generator.top()
     kind = rng.random()
     if kind < 0.75:
         sql, width = generator.query(2, [], top=True)

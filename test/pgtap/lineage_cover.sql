@@ -84,7 +84,7 @@ BEGIN
       AS r(base_table oid, capture_columns text[], kind text, used_columns text[], mapping_query text, captures_nulls boolean) LOOP
     CONTINUE WHEN path.kind = 'full';
     SELECT jsonb_agg(DISTINCT i.image) INTO images FROM cover.changed_row r, LATERAL (VALUES (r.old), (r.new)) o(row),
-      LATERAL (SELECT jsonb_agg(cover.captured(o.row, c) ORDER BY n) FROM unnest(path.capture_columns) WITH ORDINALITY u(c, n)) i(image)
+      LATERAL (SELECT coalesce(jsonb_agg(cover.captured(o.row, c) ORDER BY n), '[]') FROM unnest(path.capture_columns) WITH ORDINALITY u(c, n)) i(image)
       WHERE r.relation = path.base_table AND o.row IS NOT NULL AND (path.captures_nulls OR NOT i.image @> '[null]')
         AND (r.old IS NULL OR r.new IS NULL OR (path.used_columns IS NULL AND r.old IS DISTINCT FROM r.new)
              OR EXISTS (SELECT FROM unnest(path.used_columns) c WHERE r.old -> c IS DISTINCT FROM r.new -> c));
@@ -419,7 +419,40 @@ INSERT INTO shape (name, key, query, has_full) SELECT name, '{k,l}', query, has_
   ('full join by two columns', 'SELECT x AS k, y AS l, count(u.t), count(v.t) AS cv FROM u FULL JOIN v USING (x, y) GROUP BY x, y', false),
   ('bigint and int', 'SELECT w.id AS k, u.id AS l, w.t, v.t AS vt FROM w JOIN v ON v.x = w.id JOIN u ON u.id = v.y', false),
   ('a rank over an outer join that has the other part, too', 'SELECT w.x AS k, rank() OVER (PARTITION BY v.z ORDER BY v.y)::int AS l FROM v LEFT JOIN (p RIGHT JOIN u w ON w.y = p.z AND w.x = p.x) ON v.z = w.z', true),
-  ('two constants', 'SELECT ''a'' AS k, ''b'' AS l, count(*) FROM u', true)) s(name, query, has_full);
+  ('two constants', 'SELECT ''a'' AS k, ''b'' AS l, count(*) FROM u', false)) s(name, query, has_full);
+
+-- Keys that come from no table.
+INSERT INTO shape (name, query, has_full) VALUES
+  ('a constant', 'SELECT 1 AS k, count(*) AS c, (SELECT max(t) FROM v) FROM u WHERE x > 1', false),
+  ('a constant without FROM', 'SELECT 1 AS k, (SELECT count(*) FROM u) AS u, (SELECT count(*) FROM v JOIN w ON w.x = v.x) AS v', false),
+  ('a constant per branch', 'SELECT ''u'' AS k, count(*) AS c FROM u UNION ALL SELECT ''v'', sum(y) FROM v UNION ALL SELECT ''uv'', count(*) FROM u WHERE x IN (SELECT x FROM v)', false),
+  ('a constant in one branch', 'SELECT ''all'' AS k, count(*) AS c FROM u UNION ALL SELECT t, count(*) FROM u GROUP BY t', false),
+  ('a constant in a branch with LIMIT above', 'SELECT * FROM (SELECT ''u'' AS k, count(*) AS c FROM u HAVING count(*) > 2 UNION ALL SELECT ''v'', count(*) FROM v ORDER BY c, k LIMIT 1) s', true),
+  ('a constant in a branch with a window above', 'SELECT k, sum(c) OVER () AS c FROM (SELECT ''u'' AS k, count(*) AS c FROM u UNION ALL SELECT ''v'', count(*) FROM v) s', true),
+  ('a series', 'SELECT s.k, count(u.id) AS c FROM generate_series(1, 4) s(k) LEFT JOIN u ON u.x = s.k GROUP BY s.k', false),
+  ('a series, counted through a join', 'SELECT s.k, count(v.id) AS c FROM generate_series(1, 4) s(k) LEFT JOIN (u JOIN v ON v.x = u.id) ON u.x = s.k GROUP BY s.k', false),
+  ('a series in the optional side', 'SELECT s.k, count(u.id) AS c FROM u LEFT JOIN generate_series(1, 3) s(k) ON u.x = s.k GROUP BY s.k', true),
+  ('an expression of a series', 'SELECT s.d * 2 AS k, count(u.id) AS c FROM generate_series(0, 3) s(d) LEFT JOIN u ON u.x + u.y = s.d * 2 GROUP BY 1', false),
+  ('an expression of what a value equals', 'SELECT s.d * 2 AS k, count(u.id) AS c FROM generate_series(0, 3) s(d) LEFT JOIN u ON u.x = s.d GROUP BY s.d', false),
+  ('a value that a bigint equals', 'SELECT s.d AS k, count(w.id) AS c FROM generate_series(0, 3) s(d) LEFT JOIN w ON w.x = s.d GROUP BY s.d', false),
+  ('VALUES', 'SELECT s.k, s.n, count(u.id) AS c FROM (VALUES (''1'', ''one''), (''2'', ''two''), (''9'', ''nine'')) s(k, n) LEFT JOIN u ON u.t = s.k GROUP BY s.k, s.n', false),
+  ('a series in a select list', 'SELECT s.k, (SELECT max(u.t) FROM u WHERE u.x = s.k) FROM (SELECT generate_series(1, 4) AS k) s', false),
+  ('a series in a CTE read twice', 'WITH s AS (SELECT g + 1 AS k FROM generate_series(0, 3) g) SELECT a.k, count(u.id) AS c, (SELECT max(v.t) FROM v, s b WHERE b.k = v.x AND v.y = a.k) FROM s a LEFT JOIN u ON u.x = a.k GROUP BY a.k', false),
+  ('an aggregate of another table', 'SELECT s.k, u.id, u.t FROM (SELECT max(x) AS k FROM v) s JOIN u ON u.x = s.k', true),
+  ('elements', 'SELECT e.k, count(*) AS c, max(g.t) FROM g, unnest(g.arr) e(k) GROUP BY e.k', false),
+  ('elements, an expression', 'SELECT e.k + 1 AS k, count(*) AS c, max(g.t) FROM g, unnest(g.arr) e(k) GROUP BY 1', false),
+  ('elements, joined', 'SELECT e.k, count(*) AS c, max(u.t) FROM g CROSS JOIN LATERAL unnest(g.arr) e(k) JOIN u ON u.x = e.k LEFT JOIN v ON v.id = g.y GROUP BY e.k', false),
+  ('elements in a sub-select', 'SELECT u.id AS k, count(s.e) AS c FROM u LEFT JOIN (SELECT unnest(arr) AS e, t FROM g) s ON s.e = u.x GROUP BY u.id', false),
+  ('elements in a sub-select, the other way', 'SELECT s.id AS k, max(u.t) FROM u JOIN (SELECT unnest(arr) AS e, id FROM g) s ON s.e = u.x GROUP BY s.id', false),
+  ('elements in a sub-select of IN', 'SELECT id AS k, t FROM u WHERE x IN (SELECT unnest(arr) FROM g WHERE y > 1)', false),
+  ('elements in a sub-select of IN, through a join', 'SELECT id AS k, t FROM u WHERE x IN (SELECT unnest(g.arr) FROM g JOIN v ON v.id = g.x WHERE v.y > 1)', false),
+  ('elements of a range', 'SELECT s.k, count(*) AS c FROM u, generate_series(u.x, u.y) s(k) GROUP BY s.k', false);
+INSERT INTO shape (name, key, query, has_full)
+SELECT s.name, '{k,l}', s.query, s.has_full FROM (VALUES
+  ('a series and a table', 'SELECT s.k, u.id AS l, count(v.id) AS c FROM generate_series(1, 3) s(k) CROSS JOIN u LEFT JOIN v ON v.x = s.k AND v.y = u.id GROUP BY s.k, u.id', false),
+  ('two sets of elements', 'SELECT a.k, b.l, count(*) AS c FROM g, unnest(g.arr) a(k), unnest(g.arr) b(l) GROUP BY a.k, b.l', true),
+  ('an element and its row', 'SELECT g.id AS k, e.l, g.t, count(*) AS c FROM g, unnest(g.arr) e(l) GROUP BY g.id, e.l', false),
+  ('an element and a column', 'SELECT g.x AS k, e.l, count(*) AS c, max(v.t) FROM g CROSS JOIN LATERAL unnest(g.arr) e(l) LEFT JOIN v ON v.id = e.l GROUP BY g.x, e.l', false)) s(name, query, has_full);
 
 -- Views in views: a grouped one, one with a filter, and an outer join over both.
 CREATE VIEW inner_grouped AS SELECT v.x, count(*) AS c, max(w.t) AS m FROM v LEFT JOIN w ON w.y = v.id GROUP BY v.x;
