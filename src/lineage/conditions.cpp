@@ -13,8 +13,21 @@ struct Walk {
 
 bool IsWithin(int position, int from, int to) { return position >= from && position < to; }
 
+// Whether a side of a join of `level` is made by conditions on rows outside of it: a row of the other side that finds no match there
+// needs none of those.
+bool IsCorrelated(const Level* level, Node* side) {
+  check_stack_depth();
+  OuterReference here = {0};
+  if (IsA(side, RangeTblRef)) {
+    const Item* item = &level->items[castNode(RangeTblRef, side)->rtindex];
+    return item->kind == ItemKind::kLevel && WalkQuery(item->child->query, RefersOutside, &here, QTW_EXAMINE_RTES_BEFORE);
+  }
+  const JoinExpr* join = castNode(JoinExpr, side);
+  return IsCorrelated(level, join->larg) || IsCorrelated(level, join->rarg) || RefersOutside(join->quals, &here);
+}
+
 // Whether an equality of ON leads from `far` to `near`, and which occurrences the rest of the path must not enter.
-bool JoinAllows(const Join* join, int far, int near, int* barred_from, int* barred_to) {
+bool JoinAllows(const Level* level, const Join* join, int far, int near, int* barred_from, int* barred_to) {
   *barred_from = *barred_to = 0;
   if (join == nullptr) {
     return true;
@@ -30,12 +43,12 @@ bool JoinAllows(const Join* join, int far, int near, int* barred_from, int* barr
       return far_left;
     case JOIN_FULL:
       // A row without a match stays, without the other side: what it gives must not be looked for through the other side.
-      if (far_right && IsWithin(near, join->left_from, join->right_from)) {
+      if (far_right && IsWithin(near, join->left_from, join->right_from) && !IsCorrelated(level, join->expr->larg)) {
         *barred_from = join->right_from;
         *barred_to = join->right_to;
         return true;
       }
-      if (far_left && IsWithin(near, join->right_from, join->right_to)) {
+      if (far_left && IsWithin(near, join->right_from, join->right_to) && !IsCorrelated(level, join->expr->rarg)) {
         *barred_from = join->left_from;
         *barred_to = join->right_from;
         return true;
@@ -81,7 +94,7 @@ void TryEdgesTo(Analysis* analysis, Level* level, const Join* join, const Equali
       continue;
     }
     int barred_from, barred_to;
-    if (JoinAllows(join, position, analysis->occurrences[near_target->occurrence].position, &barred_from, &barred_to)) {
+    if (JoinAllows(level, join, position, analysis->occurrences[near_target->occurrence].position, &barred_from, &barred_to)) {
       AddEdge(analysis, target, near_target, equality, far_is_left, barred_from, barred_to);
     } else {
       AddEdgeToOptional(analysis, join, target, near_target, equality, far_is_left);

@@ -6,32 +6,6 @@ namespace tviews::lineage {
 
 namespace {
 
-struct OuterReference {
-  Index depth;
-};
-
-// Whether `node` refers to a level above the one it stands in.
-bool RefersOutside(Node* node, OuterReference* at) {
-  if (node == nullptr) {
-    return false;
-  }
-  if (IsA(node, Var)) {
-    return reinterpret_cast<Var*>(node)->varlevelsup > at->depth;
-  }
-  if (IsA(node, Aggref)) {
-    if (reinterpret_cast<Aggref*>(node)->agglevelsup > at->depth) {
-      return true;
-    }
-  } else if (IsA(node, RangeTblEntry)) {
-    const RangeTblEntry* entry = reinterpret_cast<RangeTblEntry*>(node);
-    return entry->rtekind == RTE_CTE && entry->ctelevelsup > at->depth;
-  } else if (IsA(node, Query)) {
-    OuterReference below = {at->depth + 1};
-    return WalkQuery(reinterpret_cast<Query*>(node), RefersOutside, &below, QTW_EXAMINE_RTES_BEFORE);
-  }
-  return WalkChildren(node, RefersOutside, at);
-}
-
 // `condition` without the conjuncts that refer to outer levels.
 Node* WithoutOuter(Node* condition) {
   OuterReference here = {0};

@@ -43,4 +43,13 @@ Query* MutateQuery(Query* query, Node* (*mutator)(Node*, Context*), Context* con
 #endif
 }
 
+// ---- outside.cpp
+
+struct OuterReference {
+  Index depth;
+};
+
+// Whether `node` refers to a level above the one it stands in.
+bool RefersOutside(Node* node, OuterReference* at);
+
 }  // namespace tviews::lineage
