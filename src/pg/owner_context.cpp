@@ -86,6 +86,8 @@ Oid OwnerOf(Oid relation) {
   return owner;
 }
 
+void PreferCatalog() { Pin("search_path", psprintf("pg_catalog, %s", GetConfigOption("search_path", false, false))); }
+
 ArrayType* CurrentPinnedSettings() {
   Datum items[2 * lengthof(kPinned)];
   for (size_t i = 0; i < lengthof(kPinned); ++i) {

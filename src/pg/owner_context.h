@@ -20,6 +20,10 @@ void LeaveOwner(const OwnerContext& context);
 // The owner of a relation.  Ereports when it is gone.
 Oid OwnerOf(Oid relation);
 
+// Until LeaveOwner, names mean what is in pg_catalog first, for SQL that we word: a user's function or operator of the same name must
+// not be taken.  The pinned search path stands behind it, for the bodies of functions that are called.  Ereports.
+void PreferCatalog();
+
 // The settings to pin, with their values in this session: text[] as above.
 ArrayType* CurrentPinnedSettings();
 

@@ -70,6 +70,7 @@ void MapKeys(const Mapped& mapped, size_t from, size_t total) {
   }
   MemoryContextSwitchTo(own);
   const pg::OwnerContext owner = pg::EnterOwner(tview->owner, tview->settings);
+  pg::PreferCatalog();
   for (size_t done = 0; done == 0 || done < total; done += kChunk) {
     const size_t count = Min(kChunk, total - done);
     const Arguments arguments = ValueArguments(point, mapped.dirty, from + done, count);

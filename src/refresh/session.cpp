@@ -40,6 +40,9 @@ void BeginSession(Session* session, const catalog::Tview* tview, bool writes) {
   }
   MemoryContextSwitchTo(session->own);
   session->owner = pg::EnterOwner(tview->owner, tview->settings);
+  if (tview->narrowed != nullptr) {
+    pg::PreferCatalog();
+  }
   session->target =
       OpenTarget(tview, writes ? RowExclusiveLock : AccessShareLock, writes ? GetLatestSnapshot() : GetActiveSnapshot());
 }
