@@ -15,6 +15,8 @@ namespace {
 
 Oid being_replaced;  // InvalidOid outside of pg_tviews_create_or_replace
 
+void NameTview(void* name) { errcontext("lineage of TVIEW \"%s\", derived again", static_cast<const char*>(name)); }
+
 }  // namespace
 
 bool ReadRegistered(Oid table, Registered* row) {
@@ -82,6 +84,9 @@ bool DeriveAgain(Oid table, bool names_only) {
                       errhint("Drop the TVIEW and create it again with another key.")));
     }
   }
+  // So that somebody whose DDL fails here sees that it is about a TVIEW.
+  ErrorContextCallback callback = {error_context_stack, NameTview, get_rel_name(table)};
+  error_context_stack = &callback;
   // Names in SQL functions mean what they mean at a refresh; constants are folded, which may run the owner's functions.
   const pg::OwnerContext as_owner = pg::EnterOwner(pg::OwnerOf(table), row.settings);
   const List* relations = names_only ? LockRelationsRead(row.view, InvalidOid, ShareUpdateExclusiveLock)
@@ -89,6 +94,7 @@ bool DeriveAgain(Oid table, bool names_only) {
   lineage::Request request = {row.view, row.key_count, key_columns, row.unkeyed_full, row.clock_allowed, table};
   const lineage::Lineage lineage = lineage::DeriveLineage(request);
   pg::LeaveOwner(as_owner);
+  error_context_stack = callback.previous;
   LockRelationOid(table, ShareRowExclusiveLock);  // before the object, as everybody
   LockTview(table);
   Reshape(table, PlanReshaping(table, row.adopted, row.columns, false, ColumnsOf(row.view)));
