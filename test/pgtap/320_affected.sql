@@ -16,7 +16,7 @@ CREATE TABLE tv_user AS SELECT pk_user, name FROM tb_user;
 CREATE TABLE tv_post AS SELECT p.pk_post, p.fk_user, p.title, u.name, (SELECT count(*) FROM tb_vote v WHERE v.fk_post = p.pk_post) AS votes
   FROM tb_post p JOIN tv_user u ON u.pk_user = p.fk_user;
 CREATE TABLE tv_author AS SELECT u.pk_user AS pk_author, (SELECT string_agg(p.title, ',' ORDER BY p.pk_post) FROM tv_post p WHERE p.fk_user = u.pk_user) AS titles FROM tb_user u;
-SELECT pg_tviews_create('tv_total', 'SELECT 1 AS pk_total, count(*) AS n FROM affected.tv_author', '{"on_unkeyed": "full"}');
+SELECT pg_tviews_create('tv_total', 'SELECT count(*) - count(*) + 1 AS pk_total, count(*) AS n FROM affected.tv_author', '{"on_unkeyed": "full"}');
 
 CREATE FUNCTION touched(what regclass, row_key text) RETURNS text LANGUAGE sql AS
   $$ SELECT string_agg(concat_ws(' ', entity, coalesce(key, 'whole')), ', ' ORDER BY entity, key) FROM pg_tviews_affected(what, row_key) $$;
