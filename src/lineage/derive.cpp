@@ -58,7 +58,7 @@ Outcome WordOccurrence(Derived* derived, const List* crossings, int number) {
   path->relation = occurrence->relation;
   List* more = NIL;
   bool recursive = WordRecursionPaths(&derived->analysis, number, false, &derived->solution, &derived->key, &more);
-  if (!recursive && !WordPath(&derived->analysis, number, &derived->solution, &derived->key, path)) {
+  if (!recursive && !WordWholePath(&derived->analysis, number, &derived->solution, &derived->key, path)) {
     recursive = WordRecursionPaths(&derived->analysis, number, true, &derived->solution, &derived->key, &more);
   }
   if ((recursive || derived->solution.found.paths[number].kind != core::PathKind::kNone) &&

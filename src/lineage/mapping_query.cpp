@@ -292,16 +292,30 @@ const char* WordConstantKey(const Analysis* analysis, int32 value, const Key* ke
   return list.data;
 }
 
-const char* WordQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, const Key* key, const Root* root) {
+// The conditions of further equalities between the captured row h0 and the row h1.
+const char* FurtherConditions(const Analysis* analysis, const Further* further) {
+  StringInfoData text;
+  initStringInfo(&text);
+  const ListCell* cell;
+  foreach (cell, further == nullptr ? NIL : further->edges) {
+    const core::LineageEdge* edge = &analysis->edges[lfirst_int(cell)];
+    const core::LineageStep step = {edge->near, edge->near_value, edge->near_value, edge->tag};
+    appendStringInfo(&text, " AND %s", Condition(analysis, &step, edge->far_value, 1));
+  }
+  return text.data;
+}
+
+const char* WordQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, const Key* key, const Root* root,
+                      const Further* further) {
   StringInfoData from, where;
   initStringInfo(&from);
   initStringInfo(&where);
   if (analysis->values[value].columns == nullptr) {
     return WordConstantKey(analysis, value, key);
   }
-  const bool any = step_count > 0 && TakesArray(analysis, &steps[0], value);
+  const bool any = step_count > 0 && further == nullptr && TakesArray(analysis, &steps[0], value);
   if (!any) {
-    appendStringInfoString(&from, CapturedItem(analysis, value));
+    appendStringInfoString(&from, CapturedItem(analysis, further == nullptr ? value : further->captured));
   }
   for (int i = 0; i < step_count; ++i) {
     if (!OidIsValid(analysis->occurrences[steps[i].occurrence].relation)) {
@@ -310,7 +324,8 @@ const char* WordQuery(const Analysis* analysis, int32 value, const core::Lineage
     if (i == 0 && any) {
       AppendAnyStep(analysis, &steps[0], value, &from, &where);
     } else {
-      appendStringInfo(&from, " JOIN %s ON %s", Table(&analysis->occurrences[steps[i].occurrence], i + 1), Condition(analysis, &steps[i], value, i + 1));
+      appendStringInfo(&from, " JOIN %s ON %s%s", Table(&analysis->occurrences[steps[i].occurrence], i + 1), Condition(analysis, &steps[i], value, i + 1),
+                       i == 0 ? FurtherConditions(analysis, further) : "");
     }
     value = steps[i].next_value;
   }
@@ -342,11 +357,12 @@ const char* CollationName(Oid collation) {
   return name;
 }
 
-const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, const Key* key, const Root* root) {
+const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, const Key* key, const Root* root,
+                         const Further* further) {
   const int level = NewGUCNestLevel();
   // So that what is not the server's own is worded with its schema.
   (void)set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-  const char* query = WordQuery(analysis, value, steps, step_count, key, root);
+  const char* query = WordQuery(analysis, value, steps, step_count, key, root, further);
   AtEOXact_GUC(true, level);
   return query;
 }

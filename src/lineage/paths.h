@@ -55,6 +55,9 @@ bool HasColumns(const Analysis* analysis, const Target* targets);
 Bitmapset* LiveUsed(const Occurrence* occurrence);
 // The path of one occurrence to the key, or false when there is none.
 bool WordPath(const Analysis* analysis, int number, Solution* solution, const Key* key, Path* path);
+// As WordPath, but where the next row is not told by one unique column, every plain column that is equated with one of that row's is
+// captured and compared: a join by tenant and number must not lead to a whole tenant.
+bool WordWholePath(Analysis* analysis, int number, Solution* solution, const Key* key, Path* path);
 
 // ---- crossing.cpp
 
@@ -142,8 +145,14 @@ bool IsKeyNeverNull(Level* top, AttrNumber number);
 
 // ---- mapping_query.cpp
 
+// Further equalities of the first step: the captured tuple that they need, and their edges.
+struct Further {
+  int32 captured;
+  List* edges;  // of int
+};
 // The mapping query from captured `value` along `steps`, or null when a step crosses a merged column.
-const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, const Key* key, const Root* root);
+const char* MappingQuery(const Analysis* analysis, int32 value, const core::LineageStep* steps, int step_count, const Key* key, const Root* root,
+                         const Further* further);
 // The operator as SQL says it whatever the search path: OPERATOR(schema.name).
 const char* OperatorName(Oid op);
 const char* CollationName(Oid collation);
