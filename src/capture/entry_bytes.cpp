@@ -6,30 +6,6 @@
 namespace tviews::capture {
 namespace {
 
-// The partition and inheritance parents of `relation`, nearest first, each once.
-List* Ancestors(Oid relation) {
-  List* ancestors = NIL;
-  List* todo = list_make1_oid(relation);
-  Relation inherits = table_open(InheritsRelationId, AccessShareLock);
-  while (todo != NIL) {
-    ScanKeyData key;
-    ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(linitial_oid(todo)));
-    todo = list_delete_first(todo);
-    SysScanDesc scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
-    HeapTuple tuple;
-    while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-      const Oid parent = reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent;
-      if (!list_member_oid(ancestors, parent)) {
-        ancestors = lappend_oid(ancestors, parent);
-        todo = lappend_oid(todo, parent);
-      }
-    }
-    systable_endscan(scan);
-  }
-  table_close(inherits, AccessShareLock);
-  return ancestors;
-}
-
 void PutInt(StringInfo out, int32 value) { appendBinaryStringInfo(out, reinterpret_cast<const char*>(&value), sizeof(value)); }
 
 // A set that holds only 0 stands for no column at all.
@@ -151,9 +127,9 @@ void ReadPoint(Reader* reader, TupleDesc columns, Entry* entry, Point* point) {
 }  // namespace
 
 void WriteEntry(StringInfo out, Relation relation) {
-  List* ancestors = Ancestors(RelationGetRelid(relation));
+  const List* ancestors = list_delete_first(catalog::SelfAndAncestors(RelationGetRelid(relation)));
   PutInt(out, list_length(ancestors));
-  ListCell* cell;
+  const ListCell* cell;
   foreach (cell, ancestors) {
     PutInt(out, static_cast<int32>(lfirst_oid(cell)));
   }

@@ -2,6 +2,7 @@
 #include "catalog/building.h"
 #include "catalog/change.h"
 #include "catalog/columns.h"
+#include "catalog/graph.h"
 #include "catalog/internal_sql.h"
 #include "catalog/key_index.h"
 #include "catalog/register.h"

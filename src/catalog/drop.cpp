@@ -2,6 +2,7 @@
 #include "catalog/drop.h"
 
 #include "catalog/change.h"
+#include "catalog/graph.h"
 #include "catalog/internal_sql.h"
 #include "catalog/lock_all.h"
 #include "catalog/register.h"

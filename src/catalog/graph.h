@@ -84,6 +84,9 @@ const Tview* FindTview(const Graph* graph, Oid table);
 // The valid, immediate, complete unique index over exactly these columns; InvalidOid if there is none.  Needs no lock on the table.
 Oid FindKeyIndex(Oid table, const AttrNumber* key, int key_count);
 
+// The relation and its partition or inheritance ancestors, nearest first.
+List* SelfAndAncestors(Oid relation);
+
 // The capture points of `relation` and, for a partition or an inheritance child, of its ancestors with columns matched by name;
 // attribute numbers are those of `relation`.  Reads with a fresh catalog snapshot, never SPI.  For capture.
 CapturePoint* LoadPoints(Relation relation, int* count);

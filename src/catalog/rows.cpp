@@ -1,4 +1,5 @@
 // Reading the pg_tview_* tables without SPI.
+#include "catalog/graph.h"
 #include "catalog/rows.h"
 
 namespace tviews::catalog {

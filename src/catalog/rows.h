@@ -58,9 +58,6 @@ inline constexpr const char* kPointByRelation = "pg_tview_capture_point_key";
 inline constexpr const char* kTimerIndex = "pg_tview_timer_pkey";
 inline constexpr const char* kMappingByPoint = "pg_tview_mapping_pkey";
 
-// The relation and its partition or inheritance ancestors, nearest first.
-List* SelfAndAncestors(Oid relation);
-
 // Is the relation the table of a TVIEW (fresh snapshot)?
 bool IsTviewTable(Oid relation);
 

@@ -1,6 +1,7 @@
 // The capture triggers.
 #include "catalog/triggers.h"
 
+#include "catalog/graph.h"
 #include "catalog/internal_sql.h"
 #include "catalog/registration.h"
 #include "catalog/rows.h"
