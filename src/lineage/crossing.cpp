@@ -6,10 +6,6 @@ namespace tviews::lineage {
 
 namespace {
 
-bool IsIn(const TargetEntry* entry, List* clause) {
-  return entry->ressortgroupref != 0 && get_sortgroupref_clause_noerr(entry->ressortgroupref, clause) != nullptr;
-}
-
 // Whether rows with different values of `entry` never depend on each other.
 bool Partitions(const Query* query, const TargetEntry* entry) {
   if (query->hasDistinctOn && !IsIn(entry, query->distinctClause)) {
@@ -22,16 +18,6 @@ bool Partitions(const Query* query, const TargetEntry* entry) {
     }
   }
   return (query->hasDistinctOn || query->hasWindowFuncs) && (query->groupClause == NIL || IsIn(entry, query->groupClause));
-}
-
-bool IsNotNull(Oid relation, AttrNumber column) {
-  HeapTuple tuple = column > 0 ? SearchSysCache2(ATTNUM, ObjectIdGetDatum(relation), Int16GetDatum(column)) : nullptr;
-  if (!HeapTupleIsValid(tuple)) {
-    return false;
-  }
-  const bool not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
-  ReleaseSysCache(tuple);
-  return not_null;
 }
 
 // Where a column of the level's partition comes from; null when `entry` is none, or leads nowhere.
@@ -58,7 +44,7 @@ void AddColumn(const Analysis* analysis, Crossing* crossing, const TargetEntry* 
     const Occurrence* occurrence = &analysis->occurrences[root->occurrence];
     const bool is_optional = IsOptionalWithin(crossing->level, occurrence);
     crossing->has_optional = crossing->has_optional || is_optional;
-    crossing->may_be_null = crossing->may_be_null || is_optional || !IsNotNull(occurrence->relation, PlainColumn(analysis, root->value));
+    crossing->may_be_null = crossing->may_be_null || is_optional || !IsColumnNotNull(occurrence->relation, PlainColumn(analysis, root->value));
   }
 }
 

@@ -39,13 +39,7 @@ bool IsNeverNull(const Analysis* analysis, const Target* target) {
   if (!OidIsValid(occurrence->relation) || occurrence->nullable) {
     return false;
   }
-  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(occurrence->relation), Int16GetDatum(PlainColumn(analysis, target->value)));
-  if (!HeapTupleIsValid(tuple)) {
-    return false;
-  }
-  const bool not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
-  ReleaseSysCache(tuple);
-  return not_null;
+  return IsColumnNotNull(occurrence->relation, PlainColumn(analysis, target->value));
 }
 
 // The output column that a parameter in the test of IN / = ANY stands for; 0 when `node` is something else.

@@ -32,10 +32,6 @@ const Var* PlainVar(const Query* query, const Node* expr) {
   return entry->rtekind == RTE_JOIN ? PlainVar(query, static_cast<const Node*>(list_nth(entry->joinaliasvars, var->varattno - 1))) : var;
 }
 
-bool IsIn(const TargetEntry* entry, List* clause) {
-  return entry->ressortgroupref != 0 && get_sortgroupref_clause_noerr(entry->ressortgroupref, clause) != nullptr;
-}
-
 // The clauses each of which cuts the level's rows into groups.
 List* GroupingClauses(const Query* query) {
   List* clauses = query->hasDistinctOn ? list_make1(query->distinctClause) : NIL;
@@ -82,15 +78,6 @@ Node* Analysed(const char* expression, const Narrowing* narrowing) {
   return reinterpret_cast<Node*>(linitial_node(TargetEntry, query->targetList)->expr);
 }
 
-bool IsNotNull(Oid relation, AttrNumber column) {
-  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relation), Int16GetDatum(column));
-  const bool not_null = HeapTupleIsValid(tuple) && reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
-  if (HeapTupleIsValid(tuple)) {
-    ReleaseSysCache(tuple);
-  }
-  return not_null;
-}
-
 Node* IsAny(const Var* var, Oid equality, Node* array) {
   ScalarArrayOpExpr* any = makeNode(ScalarArrayOpExpr);
   any->opno = equality;
@@ -119,7 +106,7 @@ Node* GroupCondition(const Barrier* barrier, const Var* group, const Narrowing* 
                               quote_identifier(get_attname(relation, barrier->key, false)), OperatorName(key_equality), narrowing->parameter);
   Node* values = Analysed(psprintf("ARRAY(SELECT DISTINCT h.%s %s)", column, rows), narrowing);
   Node* any = IsAny(group, equality.op, values);
-  if (IsNotNull(relation, group->varattno)) {
+  if (IsColumnNotNull(relation, group->varattno)) {
     return any;
   }
   NullTest* test = makeNode(NullTest);

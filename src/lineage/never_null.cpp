@@ -7,16 +7,6 @@ namespace {
 
 bool OutputNeverNull(Level* level, AttrNumber number);
 
-bool IsColumnNotNull(Oid relation, AttrNumber column) {
-  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relation), Int16GetDatum(column));
-  if (!HeapTupleIsValid(tuple)) {
-    return false;
-  }
-  const bool not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
-  ReleaseSysCache(tuple);
-  return not_null;
-}
-
 // Whether a row that passes `condition` has a value in one of `arms` (Vars of `level`, tried in turn by a COALESCE).
 bool Proves(Level* level, Node* condition, const List* arms) {
   check_stack_depth();
@@ -173,6 +163,16 @@ bool OutputNeverNull(Level* level, AttrNumber number) {
 }
 
 }  // namespace
+
+bool IsColumnNotNull(Oid relation, AttrNumber column) {
+  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relation), Int16GetDatum(column));
+  if (!HeapTupleIsValid(tuple)) {
+    return false;
+  }
+  const bool not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
+  ReleaseSysCache(tuple);
+  return not_null;
+}
 
 bool IsKeyNeverNull(Level* top, AttrNumber number) { return OutputNeverNull(top, number); }
 

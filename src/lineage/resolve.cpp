@@ -13,10 +13,6 @@ Target* NewTarget(Analysis* analysis, int occurrence, AttrNumber column) {
 
 bool IsLimited(const Node* count) { return count != nullptr && !(IsA(count, Const) && reinterpret_cast<const Const*>(count)->constisnull); }
 
-bool IsIn(const TargetEntry* entry, List* clause) {
-  return entry->ressortgroupref != 0 && get_sortgroupref_clause_noerr(entry->ressortgroupref, clause) != nullptr;
-}
-
 // Whether equal values of the column may differ in more than their bytes, so that a group stands for values the outer equality
 // tells apart.
 bool IsLooselyGrouped(const Node* expr) {
@@ -171,6 +167,10 @@ Target* ResolveLevelColumn(Analysis* analysis, Level* level, const Var* var, Res
 }
 
 }  // namespace
+
+bool IsIn(const TargetEntry* entry, List* clause) {
+  return entry->ressortgroupref != 0 && get_sortgroupref_clause_noerr(entry->ressortgroupref, clause) != nullptr;
+}
 
 Target* AppendTargets(Target* list, Target* more) {
   if (list == nullptr) {

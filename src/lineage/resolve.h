@@ -15,6 +15,9 @@ struct Target {
 
 // ---- resolve.cpp
 
+// Whether the target column is one of those in a GROUP BY, DISTINCT or PARTITION BY clause.
+bool IsIn(const TargetEntry* entry, List* clause);
+
 enum class Resolve : uint8 {
   kEnter,  // near side: any plain column
   kExit,   // far side: only through columns into which a condition could be pushed; all alternatives are given
