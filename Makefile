@@ -27,6 +27,7 @@ MODULE_big = pg_tviews
 EXTENSION = pg_tviews
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pg_tviews.control)
 DATA_built = pg_tviews--$(EXTVERSION).sql
+DATA = $(wildcard sql/pg_tviews--*.sql)
 
 CORE_SOURCES := $(wildcard src/core/*.cpp)
 SHELL_SOURCES := src/pg_tviews.cpp $(wildcard $(patsubst %,src/%/*.cpp,pg shmem catalog capture lineage refresh bgw sql))
