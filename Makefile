@@ -1,6 +1,6 @@
 # The extension, by PGXS: make, make install, make clean.  Everything else (make check, make demo ...) is a script and needs no pg_config,
 # so that it works on a fresh machine.  The pure core alone is built by CMakeLists.txt.
-TASKS := bootstrap check demo bench fuzz floors format
+TASKS := bootstrap check check-pg demo bench fuzz floors format
 ifneq (,$(filter $(TASKS),$(MAKECMDGOALS)))
 
 .PHONY: $(TASKS)
@@ -8,6 +8,8 @@ export PG_CONFIG MAJOR ONLY TESTS ACCEPT SERVER_LINES KEEP CI MINUTES SEED FEATU
 
 check:
 	@scripts/check
+check-pg:
+	@scripts/check-pg
 demo:
 	@demo/run
 bench:
