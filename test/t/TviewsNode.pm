@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(start_node prepare_database oracle wait_applied wait_until worker_pid test_dir);
+our @EXPORT_OK = qw(start_node prepare_database oracle no_orphans wait_applied wait_until worker_pid test_dir);
 
 $ENV{PGUSER} = 'postgres';
 
@@ -48,7 +48,7 @@ sub prepare_database {
 		$node->safe_psql('postgres', qq{CREATE DATABASE "$database"});
 	}
 	$node->safe_psql($database, "CREATE EXTENSION IF NOT EXISTS pg_tviews");
-	$node->safe_psql($database, slurp_file(test_dir() . '/oracle.sql'));
+	$node->safe_psql($database, slurp_file(test_dir() . "/$_.sql")) for qw(oracle orphans);
 	return;
 }
 
@@ -65,6 +65,12 @@ sub oracle {
 	my ($node, $database, $what) = @_;
 	my $differing = $node->safe_psql($database, 'SELECT * FROM tviews_oracle()');
 	return is($differing, '', $what // 'every TVIEW equals its view');
+}
+
+# A test: catalog, triggers and dependencies say the same (test/orphans.sql).
+sub no_orphans {
+	my ($node, $database, $what) = @_;
+	return is($node->safe_psql($database, 'SELECT * FROM tviews_orphans()'), '', $what // 'nothing is left behind');
 }
 
 # Repeats the query until it gives `expected`; false after `timeout` seconds.  Errors of a server that is starting are repeated too.
