@@ -153,19 +153,20 @@ COMMENT ON FUNCTION pg_tviews_drop(text, boolean, boolean) IS 'drops a TVIEW, an
 CREATE FUNCTION pg_tviews_resolve(tview text) RETURNS regclass LANGUAGE c STRICT STABLE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_resolve(text) IS 'the table of a TVIEW, from ''post'', ''tv_post'', ''app.tv_post'' or a quoted form';
 
-CREATE VIEW pg_tviews_lineage AS
+CREATE VIEW pg_tviews_lineage WITH (security_barrier) AS
   SELECT m.tview::regclass AS tview, p.relation::regclass AS base_table,
          ARRAY(SELECT CASE WHEN path <> '' THEN pg_catalog.format('%I #>> %L', name, path) ELSE name END
                FROM ROWS FROM (pg_catalog.unnest(p.columns), pg_catalog.unnest(p.paths)) WITH ORDINALITY c(name, path, i) ORDER BY i) AS capture_columns,
          CASE m.kind WHEN 'k' THEN 'key' WHEN 'm' THEN 'mapped' WHEN 'p' THEN 'partition' WHEN 'f' THEN 'full' WHEN 's' THEN 'self' END AS kind,
-         m.query AS mapping_query, m.used AS used_columns, m.point, m.ordinal
-  FROM pg_tview_mapping m JOIN pg_tview_capture_point p USING (point)
-  WHERE pg_catalog.has_table_privilege(m.tview, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'MEMBER');
-COMMENT ON VIEW pg_tviews_lineage IS 'how a changed row of each base table leads to the keys of each TVIEW';
+         CASE WHEN pg_catalog.pg_has_role(t.relowner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE') THEN m.query END AS mapping_query,
+         m.used AS used_columns, m.point, m.ordinal
+  FROM pg_tview_mapping m JOIN pg_tview_capture_point p USING (point) JOIN pg_catalog.pg_class t ON t.oid = m.tview
+  WHERE pg_catalog.has_table_privilege(m.tview, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW pg_tviews_lineage IS 'how a changed row of each base table leads to the keys of each TVIEW that you may read; mapping queries: of your own';
 GRANT SELECT ON pg_tviews_lineage TO PUBLIC;
 
-CREATE VIEW pg_tview_meta AS
-  SELECT c.entity, c.view AS view_oid, c.tview AS table_oid, c.definition,
+CREATE VIEW pg_tview_meta WITH (security_barrier) AS
+  SELECT c.entity, c.view AS view_oid, c.tview AS table_oid, CASE WHEN s.sees THEN c.definition END AS definition,
          ARRAY(SELECT r.relation FROM pg_tview_relation r WHERE r.tview = c.tview ORDER BY r.relation) AS dependencies,
          ARRAY(SELECT n FROM pg_catalog.unnest(c.columns) WITH ORDINALITY u(n, i) WHERE pg_catalog.starts_with(n, 'fk_') ORDER BY i) AS fk_columns,
          ARRAY(SELECT n FROM pg_catalog.unnest(c.columns) WITH ORDINALITY u(n, i)
@@ -176,7 +177,8 @@ CREATE VIEW pg_tview_meta AS
                        FROM pg_tview_mapping m JOIN pg_tview_capture_point p USING (point) WHERE m.tview = c.tview AND p.relation = r.relation AND m.kind <> 's')
                FROM pg_tview_relation r WHERE r.tview = c.tview ORDER BY r.relation) AS dependency_types,
          ARRAY(SELECT (SELECT pg_catalog.string_agg(m.query, '; ' ORDER BY m.ordinal)
-                       FROM pg_tview_mapping m JOIN pg_tview_capture_point p USING (point) WHERE m.tview = c.tview AND p.relation = r.relation AND m.kind <> 's')
+                       FROM pg_tview_mapping m JOIN pg_tview_capture_point p USING (point)
+                       WHERE s.sees AND m.tview = c.tview AND p.relation = r.relation AND m.kind <> 's')
                FROM pg_tview_relation r WHERE r.tview = c.tview ORDER BY r.relation) AS dependency_paths,
          ARRAY(SELECT (SELECT pg_catalog.string_agg(DISTINCT k, ',' ORDER BY k)
                        FROM pg_tview_mapping m JOIN pg_tview_capture_point p USING (point), pg_catalog.unnest(p.columns) k
@@ -186,8 +188,9 @@ CREATE VIEW pg_tview_meta AS
          CASE c.state WHEN 'f' THEN 'fresh' WHEN 'r' THEN 'refreshing' WHEN 'p' THEN 'paused' WHEN 'd' THEN 'degraded' WHEN 'b' THEN 'building'
                       WHEN 's' THEN 'restored' END AS state, c.adopted
   FROM pg_tview_catalog c JOIN pg_catalog.pg_class t ON t.oid = c.tview JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
-  WHERE pg_catalog.has_table_privilege(c.tview, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'MEMBER');
-COMMENT ON VIEW pg_tview_meta IS 'the TVIEWs of this database that you may read';
+       CROSS JOIN LATERAL (SELECT pg_catalog.pg_has_role(t.relowner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE') AS sees) s
+  WHERE pg_catalog.has_table_privilege(c.tview, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW pg_tview_meta IS 'the TVIEWs of this database that you may read; definition and dependency_paths: of your own';
 GRANT SELECT ON pg_tview_meta TO PUBLIC;
 
 CREATE FUNCTION pg_tviews_explain(tview text) RETURNS TABLE (base_table regclass, capture_columns text[], kind text, mapping_query text)
@@ -293,7 +296,7 @@ GRANT SELECT ON pg_tview_performance_log TO PUBLIC;
 CREATE VIEW pg_tviews_performance_summary AS
   SELECT m.entity, COALESCE(s.refreshes, 0) AS total_refreshes, COALESCE(s.keys, 0) AS total_keys, COALESCE(s.rows_inserted, 0) AS rows_inserted,
          COALESCE(s.rows_updated, 0) AS rows_updated, COALESCE(s.rows_deleted, 0) AS rows_deleted, COALESCE(s.rows_unchanged, 0) AS rows_unchanged,
-         s.total_ms / NULLIF(s.refreshes, 0) AS avg_refresh_ms, s.max_ms AS max_refresh_ms, s.last_refresh, COALESCE(s.errors, 0) AS errors, s.last_error,
+         s.total_ms / NULLIF(s.refreshes, 0)::double precision AS avg_refresh_ms, s.max_ms AS max_refresh_ms, s.last_refresh, COALESCE(s.errors, 0) AS errors, s.last_error,
          m.schema_name
   FROM pg_tview_meta m LEFT JOIN LATERAL pg_tviews_counters_data(m.table_oid) s ON true;
 COMMENT ON VIEW pg_tviews_performance_summary IS 'what refreshing each TVIEW you may read has cost since the counters began';
@@ -301,31 +304,31 @@ GRANT SELECT ON pg_tviews_performance_summary TO PUBLIC;
 
 CREATE VIEW pg_tviews_deferred_keys WITH (security_barrier) AS
   SELECT c.entity, d.key_text AS key, d.reason, d.since, d.attempts, d.next_attempt AS next_attempt_at, d.tview::pg_catalog.regclass AS tview
-  FROM pg_tview_deferred d JOIN pg_tview_catalog c USING (tview)
-  WHERE pg_catalog.has_table_privilege(d.tview, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
-COMMENT ON VIEW pg_tviews_deferred_keys IS 'keys that could not be applied yet, and why; key NULL: the whole TVIEW';
+  FROM pg_tview_deferred d JOIN pg_tview_catalog c USING (tview) JOIN pg_catalog.pg_class t ON t.oid = d.tview
+  WHERE pg_catalog.pg_has_role(t.relowner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW pg_tviews_deferred_keys IS 'keys of your TVIEWs that could not be applied yet, and why; key NULL: the whole TVIEW';
 GRANT SELECT ON pg_tviews_deferred_keys TO PUBLIC;
 
 CREATE VIEW pg_tview_parked_keys WITH (security_barrier) AS
   SELECT c.entity, d.key_text AS key, d.sqlstate, d.message, d.attempts, d.since AS first_failed_at, d.next_attempt AS next_attempt_at,
          d.tview::pg_catalog.regclass AS tview
-  FROM pg_tview_deferred d JOIN pg_tview_catalog c USING (tview)
-  WHERE d.reason = 'failed' AND (pg_catalog.has_table_privilege(d.tview, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
-COMMENT ON VIEW pg_tview_parked_keys IS 'keys whose refresh failed, with the error and the next attempt; key NULL: the whole TVIEW';
+  FROM pg_tview_deferred d JOIN pg_tview_catalog c USING (tview) JOIN pg_catalog.pg_class t ON t.oid = d.tview
+  WHERE d.reason = 'failed' AND (pg_catalog.pg_has_role(t.relowner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
+COMMENT ON VIEW pg_tview_parked_keys IS 'keys of your TVIEWs whose refresh failed, with the error and the next attempt; key NULL: the whole TVIEW';
 GRANT SELECT ON pg_tview_parked_keys TO PUBLIC;
 
 -- The lag of a TVIEW is the age of the oldest change not applied to it; with nothing pending it is fresh and the lag is 0.
 CREATE VIEW pg_tviews_freshness AS
   SELECT m.entity, m.state,
          CASE WHEN p.since IS NULL THEN 0
-              ELSE GREATEST(0, extract(epoch FROM pg_catalog.clock_timestamp() - p.since) * 1000)::double precision END AS lag_ms,
+              ELSE GREATEST(0, extract(epoch FROM pg_catalog.clock_timestamp() - p.since)::double precision * 1000::double precision) END AS lag_ms,
          j.rows + COALESCE(f.keys, 0) AS pending_records,
          p.since AS pending_since,
          CASE WHEN m.state = 'fresh' AND f.since IS NULL THEN d.applied_at ELSE s.applied_at END AS applied_at,
          CASE WHEN m.state = 'fresh' AND f.since IS NULL THEN d.applied_snapshot ELSE s.applied_snapshot END::pg_catalog.pg_snapshot AS applied_snapshot,
          s.lag_p50_ms, s.lag_p95_ms, s.lag_p99_ms, s.slowest_input, m.schema_name,
          w.due AS timer_due,
-         CASE WHEN w.due IS NOT NULL THEN GREATEST(0, extract(epoch FROM pg_catalog.clock_timestamp() - w.due) * 1000)::double precision END AS timer_late_ms
+         CASE WHEN w.due IS NOT NULL THEN GREATEST(0, extract(epoch FROM pg_catalog.clock_timestamp() - w.due)::double precision * 1000::double precision) END AS timer_late_ms
   FROM pg_tview_meta m
        CROSS JOIN pg_tviews_journal_data() j
        LEFT JOIN pg_tviews_databases_data() d ON d.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
@@ -343,7 +346,7 @@ GRANT SELECT ON pg_tviews_freshness TO PUBLIC;
 
 CREATE VIEW pg_tviews_queue_realtime AS
   SELECT b.datname AS database, d.ring_bytes_used, d.ring_bytes_size, d.records_pushed, d.records_overflowed, j.rows AS journal_rows,
-         j.bytes AS journal_bytes, extract(epoch FROM pg_catalog.clock_timestamp() - d.oldest_unapplied)::double precision * 1000 AS oldest_record_age_ms,
+         j.bytes AS journal_bytes, extract(epoch FROM pg_catalog.clock_timestamp() - d.oldest_unapplied)::double precision * 1000::double precision AS oldest_record_age_ms,
          d.waiting_transactions, d.parked_keys
   FROM pg_tviews_databases_data() d JOIN pg_catalog.pg_database b ON b.oid = d.database
        LEFT JOIN LATERAL pg_tviews_journal_data() j ON b.datname = pg_catalog.current_database();

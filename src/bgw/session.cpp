@@ -32,6 +32,12 @@ void PinSession() {
   Pin("search_path", "pg_catalog, pg_temp");
   Pin("client_min_messages", "error");
   Pin("check_function_bodies", "off");
+  Pin("exit_on_error", "off");  // a failing row must not end the worker
+  Pin("standard_conforming_strings", "on");
+  Pin("backslash_quote", "safe_encoding");
+  Pin("transform_null_equals", "off");
+  Pin("quote_all_identifiers", "off");
+  Pin("plan_cache_mode", "auto");
   Pin("deadlock_timeout", "10");  // the worker is the deadlock victim, not the user
   Pin("pg_tviews.synchronous", "off");
   PinLockTimeout();

@@ -21,7 +21,7 @@ void Fill(Building* building) {
     if (strcmp(name, "search_path") == 0) {
       value = value[0] == '\0' ? "pg_temp" : psprintf("%s, pg_temp", value);
     }
-    set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false);
+    set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false);
   }
   SetUserIdAndSecContext(user, security | SECURITY_RESTRICTED_OPERATION);
   const char* columns = ColumnList(building->columns, building->column_count);

@@ -128,7 +128,11 @@ ArrayType* MergeSettings(ArrayType* base, const JsonbValue& value) {
       char* text = item.type == jbvNumeric ? DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(item.val.numeric)))
                    : item.type == jbvBool  ? pstrdup(item.val.boolean ? "on" : "off")
                                            : Text(item, "settings", "strings, numbers and booleans as values");
-      set_config_option(name, text, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, false, ERROR, false);  // only checks
+      if (!pg::MayBePinned(name)) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("setting \"%s\" cannot be pinned to a TVIEW", name),
+                        errhint("Pin what the values of its query depend on, such as TimeZone or DateStyle.")));
+      }
+      set_config_option(name, text, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, false, ERROR, false);  // only checks
       bool replaced = false;
       for (int i = 0; i + 1 < list_length(texts); i += 2) {
         if (pg_strcasecmp(static_cast<char*>(list_nth(texts, i)), name) == 0) {

@@ -1,5 +1,6 @@
 // pg_tviews_derive(): what would be captured for a TVIEW over a view, without making it.
 #include "lineage/lineage.h"
+#include "pg/owner_context.h"
 #include "pg/pg.h"
 
 namespace tviews::lineage {
@@ -89,7 +90,10 @@ Datum pg_tviews_derive(PG_FUNCTION_ARGS) {
   const ReturnSetInfo* result = reinterpret_cast<const ReturnSetInfo*>(fcinfo->resultinfo);
   CheckMayRead(PG_GETARG_OID(0));
   const Request request = ReadRequest(fcinfo);
+  // Constants are folded, which may run functions of the view's owner.
+  const pg::OwnerContext owner = pg::EnterOwner(pg::OwnerOf(request.view), pg::CurrentPinnedSettings());
   const Lineage lineage = DeriveLineage(request);
+  pg::LeaveOwner(owner);
   for (int i = 0; i < lineage.path_count; ++i) {
     const Path* path = &lineage.paths[i];
     Datum values[7] = {};

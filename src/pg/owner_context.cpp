@@ -7,7 +7,10 @@ namespace {
 
 // What the text and the result of a query can depend on.
 const char* const kPinned[] = {"search_path",  "TimeZone",    "DateStyle",  "IntervalStyle", "extra_float_digits",
-                               "bytea_output", "lc_monetary", "lc_numeric", "lc_time",       "default_text_search_config"};
+                               "bytea_output", "lc_monetary", "lc_numeric", "lc_time",       "default_text_search_config",
+                               "xmlbinary",    "xmloption",   "array_nulls"};
+
+const char* const kNeverPinned[] = {"role", "session_authorization", "session_replication_role", "row_security", "client_encoding", "exit_on_error", "seed"};
 
 bool IsSearchPath(const char* name) { return pg_strcasecmp(name, "search_path") == 0; }
 
@@ -84,6 +87,21 @@ Oid OwnerOf(Oid relation) {
   const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
   ReleaseSysCache(tuple);
   return owner;
+}
+
+bool MayReadAllRows(Oid relation) {
+  return pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK && check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
+}
+
+bool MayBePinned(const char* setting) {
+  for (const char* name : kNeverPinned) {
+    if (pg_strcasecmp(setting, name) == 0) {
+      return false;
+    }
+  }
+  const size_t length = strlen(setting);
+  return pg_strncasecmp(setting, "transaction_", 12) != 0 && pg_strncasecmp(setting, "pg_tviews.", 10) != 0 &&
+         (length < 8 || pg_strcasecmp(setting + length - 8, "_timeout") != 0);
 }
 
 void PreferCatalog() { Pin("search_path", psprintf("pg_catalog, %s", GetConfigOption("search_path", false, false))); }

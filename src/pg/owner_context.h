@@ -20,6 +20,12 @@ void LeaveOwner(const OwnerContext& context);
 // The owner of a relation.  Ereports when it is gone.
 Oid OwnerOf(Oid relation);
 
+// May the current user read every row of the relation: has he SELECT, and does no policy hide rows from him?  Ereports.
+bool MayReadAllRows(Oid relation);
+
+// Settings that change who runs something, how long, or in what transaction: a TVIEW pins none of them.
+bool MayBePinned(const char* setting);
+
 // Until LeaveOwner, names mean what is in pg_catalog first, for SQL that we word: a user's function or operator of the same name must
 // not be taken.  The pinned search path stands behind it, for the bodies of functions that are called.  Ereports.
 void PreferCatalog();

@@ -43,7 +43,7 @@ RowKey PrimaryKey(Oid table) {
   return {table, count, columns, types};
 }
 
-// Adds what would be captured from the stored row with this key.  Runs its query as the current user.
+// Adds what would be captured from the stored row with this key.  REQUIRES: EnterOwner, for types and operators may be the owner's.
 void CollectRow(const RowKey& key, core::ByteSpan value, core::KeySets* dirty) {
   StringInfoData text;
   initStringInfo(&text);
@@ -139,7 +139,7 @@ void Emit(const Walk* walk, int t, const ReturnSetInfo* rows) {
   const size_t count = core::KeyCount(walk->affected, t);
   Datum values[2] = {CStringGetTextDatum(tview->entity), 0};
   bool nulls[2] = {false, true};
-  if (pg_class_aclcheck(tview->table, GetUserId(), ACL_SELECT) != ACLCHECK_OK) {
+  if (!pg::MayReadAllRows(tview->table)) {
     return;
   }
   if (walk->whole[t]) {
@@ -163,8 +163,12 @@ Datum pg_tviews_affected(PG_FUNCTION_ARGS) {
   using namespace tviews;
   shmem::RequireAttached();
   const Oid table = PG_GETARG_OID(0);
-  if (pg_class_aclcheck(table, GetUserId(), ACL_SELECT) != ACLCHECK_OK) {
-    aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(table));
+  if (get_rel_name(table) == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", table)));
+  }
+  if (!pg::MayReadAllRows(table)) {
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for table %s", get_rel_name(table)),
+                    errdetail("You must be allowed to read all of its rows.")));
   }
   const ReturnSetInfo* rows = BeginRows(fcinfo);
   PushCopiedSnapshot(GetLatestSnapshot());
@@ -172,7 +176,9 @@ Datum pg_tviews_affected(PG_FUNCTION_ARGS) {
   walk.whole = static_cast<bool*>(palloc0(walk.graph->tview_count + 1));
   const catalog::Tview* own = catalog::FindTview(walk.graph, table);
   const sql::RowKey key = own != nullptr ? sql::RowKey{table, own->key_count, own->key_columns, own->key_types} : sql::PrimaryKey(table);
+  const pg::OwnerContext owner = pg::EnterOwner(pg::OwnerOf(table), nullptr);
   sql::CollectRow(key, refresh::KeyFromText(text_to_cstring(PG_GETARG_TEXT_PP(1)), key.types, key.count), walk.dirty);
+  pg::LeaveOwner(owner);
   for (int t = 0; t < walk.graph->tview_count; ++t) {  // by level
     sql::MapAll(&walk, t);
     sql::Emit(&walk, t, rows);

@@ -3,6 +3,7 @@
 #include "catalog/graph.h"
 #include "catalog/graph_timer.h"
 #include "pg/extension.h"
+#include "pg/owner_context.h"
 #include "shmem/database.h"
 #include "shmem/graph_cache.h"
 #include "shmem/lwlock.h"
@@ -18,6 +19,9 @@ bool MaySee(Oid tview) {
   bool missing = false;
   return SeesAll() || (pg_class_aclcheck_ext(tview, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK && !missing);
 }
+
+// An error's text may hold values of rows that readers of the TVIEW may not see.
+bool MaySeeErrors(Oid tview) { return SeesAll() || has_privs_of_role(GetUserId(), pg::OwnerOf(tview)); }
 
 // The values of one row, filled from left to right.
 struct Row {
@@ -133,7 +137,7 @@ double PercentileMs(const core::Histogram& lag, double p) {
   return microseconds < 0 ? -1 : microseconds / 1000.0;
 }
 
-void EmitCounters(ReturnSetInfo* result, const shmem::TviewCounters& counters) {
+void EmitCounters(ReturnSetInfo* result, const shmem::TviewCounters& counters, bool error_too) {
   Row row = {};
   PutInt(&row, counters.refreshes);
   PutInt(&row, counters.keys);
@@ -151,7 +155,7 @@ void EmitCounters(ReturnSetInfo* result, const shmem::TviewCounters& counters) {
   PutMs(&row, PercentileMs(counters.lag, 0.50));
   PutMs(&row, PercentileMs(counters.lag, 0.95));
   PutMs(&row, PercentileMs(counters.lag, 0.99));
-  PutText(&row, counters.last_error);
+  PutText(&row, error_too ? counters.last_error : "");
   PutText(&row, counters.slowest_input);
   Emit(result, &row);
 }
@@ -215,7 +219,7 @@ PGDLLEXPORT Datum pg_tviews_counters_data(PG_FUNCTION_ARGS) {
   ReturnSetInfo* result = BeginRows(fcinfo);
   shmem::TviewCounters* counters = static_cast<shmem::TviewCounters*>(palloc(sizeof(*counters)));
   if (sql::MaySee(tview) && shmem::CopyTviewCounters(tview, counters)) {
-    sql::EmitCounters(result, *counters);
+    sql::EmitCounters(result, *counters, sql::MaySeeErrors(tview));
   }
   return static_cast<Datum>(0);
 }

@@ -4,6 +4,7 @@
 #include "catalog/register.h"
 #include "catalog/registration.h"
 #include "pg/extension.h"
+#include "pg/owner_context.h"
 #include "pg/pg.h"
 #include "refresh/deferred.h"
 #include "refresh/key_collector.h"
@@ -281,7 +282,7 @@ Datum pg_tviews_verify(PG_FUNCTION_ARGS) {
   }
   Datum values[5] = {CStringGetTextDatum(tview->entity), Int64GetDatum(comparison.missing), Int64GetDatum(comparison.extra),
                      Int64GetDatum(comparison.different), 0};
-  bool nulls[5] = {false, false, false, false, comparison.example.data == nullptr};
+  bool nulls[5] = {false, false, false, false, comparison.example.data == nullptr || !pg::MayReadAllRows(table)};
   if (!nulls[4]) {
     values[4] = CStringGetTextDatum(refresh::KeyText(tview, comparison.example));
   }
