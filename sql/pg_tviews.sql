@@ -222,6 +222,12 @@ COMMENT ON FUNCTION pg_tviews_verify(text, bigint, boolean)
 CREATE FUNCTION pg_tviews_retry_parked(tview text DEFAULT NULL) RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_retry_parked(text) IS 'pg_tviews: retries the parked keys of one TVIEW, or of all the caller may write, now; returns how many';
 
+CREATE FUNCTION pg_tviews_pause(tview text DEFAULT NULL) RETURNS integer LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_pause(text) IS 'stops refreshing a TVIEW, or all you own, until pg_tviews_resume(); nothing is lost meanwhile; returns how many were paused';
+
+CREATE FUNCTION pg_tviews_resume(tview text DEFAULT NULL) RETURNS integer LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_resume(text) IS 'ends the pause of a TVIEW, or of all you own: what was missed is applied; returns how many were resumed';
+
 -- ---------------------------------------------------------------------------------------------------- understand
 -- What would be captured for a TVIEW over `view`, without making it; `stored` is the table that its mapping queries would read, if any.
 CREATE FUNCTION pg_tviews_derive(view regclass, key text[], unkeyed_full boolean DEFAULT false, stored oid DEFAULT 0,
@@ -337,8 +343,8 @@ CREATE VIEW pg_tviews_freshness AS
        CROSS JOIN LATERAL (SELECT pg_tviews_timer_due(m.table_oid) AS due) w
        CROSS JOIN LATERAL (
          SELECT LEAST(d.oldest_unapplied, f.since,
-                      -- the worker is away and left nothing in shared memory: what the journal holds is at least as old as
-                      CASE WHEN d.pid IS NULL AND d.oldest_unapplied IS NULL AND j.rows > 0
+                      -- the worker is away or rests, and left nothing in shared memory: what the journal holds is at least as old as
+                      CASE WHEN (d.pid IS NULL OR d.state = 'resting') AND d.oldest_unapplied IS NULL AND j.rows > 0
                            THEN COALESCE(d.applied_at, pg_catalog.pg_postmaster_start_time()) END,
                       CASE WHEN m.state NOT IN ('fresh', 'paused') THEN COALESCE(s.applied_at, m.created_at) END) AS since) p;
 COMMENT ON VIEW pg_tviews_freshness IS 'how far each TVIEW you may read is behind; percentiles from push of a change to its application; slowest_input: the base table whose mapping last took more than a millisecond; timer_due, timer_late_ms: the next refresh by refresh_every, and by how much it is late';

@@ -10,9 +10,6 @@
 namespace tviews::bgw {
 namespace {
 
-// More keys than this are deferred as the whole TVIEW.
-constexpr size_t kMostDeferredKeys = 10000;
-
 struct Failure {
   char sqlstate[6];
   char message[256];
@@ -64,23 +61,6 @@ void SetState(Batch* batch, int t, catalog::State state) {
 void DeferWhole(Batch* batch, int t, const char* reason, const Failure* failure) {
   refresh::DeferKey(&batch->worker->indexed.graph->tviews[t], {nullptr, 0}, reason, failure == nullptr ? nullptr : failure->sqlstate,
                     failure == nullptr ? nullptr : failure->message);
-  batch->deferred_rows = true;
-}
-
-// Writes rows for what the batch has for TVIEW t: one for the whole TVIEW, or one a key.  `until`: coalesced; 0: another reason.
-void DeferAll(Batch* batch, int t, const char* reason, TimestampTz until) {
-  const core::KeySets* affected = batch->worker->affected;
-  const catalog::Tview* tview = &batch->worker->indexed.graph->tviews[t];
-  const size_t count = core::KeyCount(affected, t);
-  const bool whole = batch->whole[t] || count > kMostDeferredKeys;
-  for (size_t i = 0; i < (whole ? 1 : count); ++i) {
-    const core::ByteSpan key = whole ? core::ByteSpan{nullptr, 0} : core::KeyAt(affected, t, i);
-    if (until != 0) {
-      refresh::CoalesceKey(tview, key, until);
-    } else {
-      refresh::DeferKey(tview, key, reason, nullptr, nullptr);
-    }
-  }
   batch->deferred_rows = true;
 }
 
@@ -248,12 +228,10 @@ void RefreshOne(Batch* batch, int t) {
   }
 }
 
-// Keys of a TVIEW that is not fresh: its whole-TVIEW row covers them, or they are kept.
+// Keys of a TVIEW that is neither fresh nor paused: its whole-TVIEW row covers them.
 void KeepForLater(Batch* batch, int t) {
   const catalog::Tview& tview = batch->worker->indexed.graph->tviews[t];
-  if (tview.state == catalog::State::kPaused) {
-    DeferAll(batch, t, "paused", 0);
-  } else if (!batch->deferred_rows || !IsDeferredWhole(tview.table)) {
+  if (!batch->deferred_rows || !refresh::IsDeferredWhole(tview.table)) {
     DeferWhole(batch, t, "refreshing", nullptr);
   } else if (!batch->due[t]) {  // a change, not another attempt
     refresh::HastenWhole(&tview);
@@ -272,7 +250,7 @@ void RefreshTview(Batch* batch, int t) {
   Worker* worker = batch->worker;
   const catalog::Tview& tview = worker->indexed.graph->tviews[t];
   if (batch->excluded[t]) {
-    if (batch->whole[t] || !batch->deferred_rows || !IsDeferredWhole(tview.table)) {
+    if (batch->whole[t] || !batch->deferred_rows || !refresh::IsDeferredWhole(tview.table)) {
       DeferWhole(batch, t, "locked", nullptr);
     }
     return;
@@ -280,6 +258,9 @@ void RefreshTview(Batch* batch, int t) {
   Failure failure = {};
   const bool asked = batch->whole[t] || batch->due[t];  // by a deferred row, a timer or DDL, not by a mapping
   TimestampTz coalesce_until = 0;
+  if (tview.state == catalog::State::kPaused && batch->deferred_rows && refresh::IsDeferredWhole(tview.table)) {
+    return;
+  }
   if (tview.state != catalog::State::kFresh && tview.state != catalog::State::kPaused && !batch->whole[t]) {
     // The mapping may be what fails.
     KeepForLater(batch, t);
@@ -299,7 +280,7 @@ void RefreshTview(Batch* batch, int t) {
     return;
   }
   if (tview.state == catalog::State::kPaused) {
-    KeepForLater(batch, t);
+    DeferPaused(batch, t);
   } else if (!asked && (coalesce_until = CoalesceUntil(batch, tview)) != 0) {
     DeferAll(batch, t, "coalesced", coalesce_until);
   } else {

@@ -25,6 +25,14 @@ void TakeSnapshot(Worker* worker) {
   EnsureGraph(worker, generation);
 }
 
+bool AllPaused(const catalog::Graph* graph) {
+  int paused = 0;
+  for (int t = 0; t < graph->tview_count; ++t) {
+    paused += graph->tviews[t].state == catalog::State::kPaused;
+  }
+  return paused > 0 && paused == graph->tview_count;
+}
+
 // The flag is up before a transaction that could not push everything becomes visible: what S sees of it is found by this scan.
 void ScanIfFlagged(Worker* worker) {
   if (pg_atomic_exchange_u32(&worker->slot->scan_needed, 0) == 0) {
@@ -41,6 +49,10 @@ void ScanIfFlagged(Worker* worker) {
 void LockAndSelect(Batch* batch) {
   Worker* worker = batch->worker;
   TakeSnapshot(worker);
+  worker->all_paused = AllPaused(worker->indexed.graph);
+  if (worker->all_paused) {
+    return;
+  }
   Select(batch);
   if (!batch->anything) {
     return;

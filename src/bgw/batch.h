@@ -50,6 +50,12 @@ int FirstMapping(const catalog::Graph* graph, core::PointId point);
 // Refreshes the reached TVIEWs level by level under the active snapshot.  Ereports.
 void ApplyLevels(Batch* batch);
 
+// defer.cpp
+// Writes rows for what the batch has for TVIEW t: one for the whole TVIEW, or one a key.  `until`: coalesced; 0: another reason.
+void DeferAll(Batch* batch, int t, const char* reason, TimestampTz until);
+// The same for a paused TVIEW: once its rows are too many, one takes the place of all.
+void DeferPaused(Batch* batch, int t);
+
 // timer.cpp
 // Marks the TVIEWs that are due by refresh_every.
 void CollectTimers(Batch* batch);
@@ -69,9 +75,5 @@ void LogBatch(const Batch* batch, const AppliedSnapshot& applied);
 // min_interval: until when changes of this TVIEW wait, for it was refreshed just now; 0: they do not.
 TimestampTz CoalesceUntil(const Batch* batch, const catalog::Tview& tview);
 void NoteRefreshed(const Batch* batch, const catalog::Tview& tview);
-
-// Does pg_tview_deferred hold any row (for `tview`: its whole-TVIEW row) in the active snapshot?
-bool AnyDeferred();
-bool IsDeferredWhole(Oid tview);
 
 }  // namespace tviews::bgw

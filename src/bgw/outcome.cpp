@@ -10,33 +10,7 @@ struct LastRefresh {
   TimestampTz at;
 };
 
-// Looks for a row of pg_tview_deferred: any, or the whole-TVIEW row of `tview`.
-bool FindDeferred(Oid tview) {
-  Relation relation = table_open(pg::TableOid(pg::Table::kDeferred), AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(tview));
-  Snapshot snapshot = GetLatestSnapshot();
-  snapshot = RegisterSnapshot(snapshot);
-  TableScanDesc scan = table_beginscan(relation, snapshot, OidIsValid(tview) ? 1 : 0, OidIsValid(tview) ? &key : nullptr);
-  bool found = false;
-  HeapTuple tuple;
-  while (!found && (tuple = heap_getnext(scan, ForwardScanDirection)) != nullptr) {
-    found = !OidIsValid(tview) || heap_attisnull(tuple, 2, RelationGetDescr(relation));
-  }
-  table_endscan(scan);
-  UnregisterSnapshot(snapshot);
-  table_close(relation, AccessShareLock);
-  return found;
-}
-
 }  // namespace
-
-bool AnyDeferred() { return FindDeferred(InvalidOid); }
-
-bool IsDeferredWhole(Oid tview) {
-  CommandCounterIncrement();  // rows of this batch count
-  return FindDeferred(tview);
-}
 
 TimestampTz CoalesceUntil(const Batch* batch, const catalog::Tview& tview) {
   if (tview.min_interval_ms <= 0 || batch->worker->refreshed == nullptr) {

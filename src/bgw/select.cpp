@@ -199,7 +199,7 @@ void Select(Batch* batch) {
   batch->consumed_count = 0;
   batch->leftover = batch->anything = false;
   batch->waiting = 0;
-  batch->deferred_rows = AnyDeferred();
+  batch->deferred_rows = refresh::AnyDeferred();
   SelectRecords(batch, GetActiveSnapshot());
   if (batch->deferred_rows) {
     refresh::CollectDue(graph, GetCurrentTimestamp(), worker->affected, batch->whole);

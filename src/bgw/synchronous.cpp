@@ -34,7 +34,8 @@ bool IsInterrupted() {
 void Wait() {
   shmem::Database* slot = shmem::MyDatabaseSlot();
   const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pg::synchronous_timeout_ms);
-  if (slot != nullptr) {
+  const bool rests = slot != nullptr && pg_atomic_read_u32(&slot->resting) != 0 && !pg::enabled;
+  if (slot != nullptr && !rests) {
     const uint64 ticket = pg_atomic_add_fetch_u64(&slot->wait_requested, 1);
     shmem::WakeWorker(slot);
     ConditionVariablePrepareToSleep(&slot->applied);
@@ -55,7 +56,7 @@ void Wait() {
     }
   }
   ereport(WARNING, (errmsg("the changes of this transaction are committed but not yet applied to every TVIEW"),
-                    errdetail(slot == nullptr ? "This database has no refresh worker." : "pg_tviews.synchronous_timeout has passed."),
+                    errdetail(slot == nullptr ? "This database has no refresh worker." : rests ? "pg_tviews.enabled is off." : "pg_tviews.synchronous_timeout has passed."),
                     errhint("See pg_tviews_workers.")));
 }
 

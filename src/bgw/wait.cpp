@@ -15,6 +15,7 @@ namespace {
 
 constexpr long kSliceMs = 100;        // how often a waiter looks up from its sleep
 constexpr long kStandbyPollMs = 20;
+constexpr int kRestingMs = 1000;      // the worker may be about to hear that pg_tviews.enabled is on again
 
 // Time runs out at `end`; DT_NOEND: never.
 TimestampTz EndOf(int64 timeout_ms) {
@@ -83,13 +84,19 @@ void WarnOfNoAnswer() {
   }
 }
 
+// Does the worker rest because pg_tviews.enabled is off, and has for a while?  (With all TVIEWs paused it answers.)
+bool RestsFor(const shmem::Database* slot, TimestampTz begin) {
+  return pg_atomic_read_u32(const_cast<pg_atomic_uint32*>(&slot->resting)) != 0 && !pg::enabled && TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), kRestingMs);
+}
+
 // Sleeps until the worker has answered `ticket`.  Looks for the slot again and again: the worker may be starting.
 bool WaitForTicket(TimestampTz end) {
   shmem::Database* slot = nullptr;
   uint64 ticket = 0;
   bool answered = false;
   long slice;
-  while (!answered && (slice = NextSlice(end, kSliceMs)) > 0) {
+  const TimestampTz begin = GetCurrentTimestamp();
+  while (!answered && (slot == nullptr || !RestsFor(slot, begin)) && (slice = NextSlice(end, kSliceMs)) > 0) {
     if (slot == nullptr || slot != shmem::MyDatabaseSlot()) {
       slot = shmem::MyDatabaseSlot();
       if (slot == nullptr) {

@@ -67,7 +67,7 @@ void SetState(shmem::WorkerState state) {
   char name[NAMEDATALEN];
   snprintf(name, sizeof(name), "pg_tviews %s", shmem::WorkerStateName(state));
   pgstat_report_appname(name);
-  pgstat_report_activity(state == shmem::WorkerState::kIdle ? STATE_IDLE : STATE_RUNNING, nullptr);
+  pgstat_report_activity(state == shmem::WorkerState::kIdle || state == shmem::WorkerState::kResting ? STATE_IDLE : STATE_RUNNING, nullptr);
 }
 
 bool ExtensionIsHere() {
@@ -197,11 +197,14 @@ long MillisecondsUntil(TimestampTz time, TimestampTz now) {
 
 long Earlier(long a, long b) { return a == kForever ? b : b == kForever ? a : Min(a, b); }
 
+// The journal keeps what comes: nothing is to be computed now.
+bool IsResting() { return !pg::enabled || me.all_paused; }
+
 // One round.  Returns how long to sleep (milliseconds; kForever; kAgain: not at all).
 long Round() {
   // Read before the drain: what was committed before the request is in the ring, or flagged, by now.
   const uint64 requested = pg_atomic_read_u64(&me.slot->wait_requested);
-  pg_atomic_write_u32(&me.slot->resting, pg::enabled ? 0 : 1);
+  pg_atomic_write_u32(&me.slot->resting, IsResting() ? 1 : 0);
   pg_memory_barrier();
   Drain(&me);
   if (!pg::enabled) {
@@ -215,10 +218,18 @@ long Round() {
     Drain(&me);
   }
   BatchOutcome outcome;
+  const bool was_paused = me.all_paused;
   if (!TryBatch(&outcome)) {
     return MillisecondsUntil(me.retry_at, GetCurrentTimestamp());
   }
   me.failures = me.lock_misses = 0;
+  if (me.all_paused != was_paused) {
+    return kAgain;  // whoever commits must know of it first
+  }
+  if (me.all_paused) {
+    AnswerWaiters(requested);  // nobody waits for a paused TVIEW
+    return kForever;
+  }
   const long flush_ms = pgstat_report_stat(false);
   if (outcome.leftover) {
     return kAgain;
@@ -271,7 +282,7 @@ void HandleEvents() {
     if (sleep_ms == kAgain) {
       continue;
     }
-    SetState(me.failures > 0 ? shmem::WorkerState::kBackoff : shmem::WorkerState::kIdle);
+    SetState(me.failures > 0 ? shmem::WorkerState::kBackoff : IsResting() ? shmem::WorkerState::kResting : shmem::WorkerState::kIdle);
     WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (sleep_ms == kForever ? 0 : WL_TIMEOUT), sleep_ms, PG_WAIT_EXTENSION);
     ResetLatch(MyLatch);
   }

@@ -31,6 +31,7 @@ struct Worker {
   HTAB* refreshed;       // when TVIEWs with a min_interval were last refreshed; nullptr: none was
   bool backlog;          // the last batch left ready records
   bool rescan;           // some rows of the journal did not fit into `pending`
+  bool all_paused;       // as of the last batch: every TVIEW is, so that records stay where they are
   bool check_extension;
   int failures;
   TimestampTz retry_at;

@@ -273,8 +273,9 @@ void MarkForReconciliation(Oid table) {
   const SqlContext context = EnterSql(ExtensionOwner());
   RunSql(
       "INSERT INTO %s.pg_tview_deferred (tview, key, reason, since, attempts, next_attempt) "
-      "VALUES ($1, NULL, 'refreshing', pg_catalog.clock_timestamp(), 0, pg_catalog.clock_timestamp()) "
-      "ON CONFLICT (tview, key) DO UPDATE SET reason = 'refreshing', attempts = 0, next_attempt = EXCLUDED.next_attempt, sqlstate = NULL, message = NULL",
+      "SELECT tview, NULL, CASE state WHEN 'p' THEN 'paused' ELSE 'refreshing' END, pg_catalog.clock_timestamp(), 0, "
+      "CASE state WHEN 'p' THEN 'infinity' ELSE pg_catalog.clock_timestamp() END FROM %s.pg_tview_catalog WHERE tview = $1 "
+      "ON CONFLICT (tview, key) DO UPDATE SET reason = EXCLUDED.reason, attempts = 0, next_attempt = EXCLUDED.next_attempt, sqlstate = NULL, message = NULL",
       {OidArgument(table)});
   LeaveSql(context);
   GraphChanged();

@@ -7,42 +7,19 @@
 #include "core/backoff.h"
 #include "pg/extension.h"
 #include "pg/settings.h"
+#include "refresh/deferred_rows.h"
 #include "refresh/key_text.h"
 
 namespace tviews::refresh {
 
 namespace {
 
-enum Column : AttrNumber {
-  kTview = 1,
-  kKey,
-  kKeyText,
-  kReason,
-  kSince,
-  kAttempts,
-  kNextAttempt,
-  kSqlstate,
-  kMessage,
-  kColumns = kMessage
-};
-
 constexpr int64 kFailedBaseMs = 1000, kFailedLimitMs = 600000;
 constexpr int64 kConstraintBaseMs = 20, kConstraintLimitMs = 10000;  // the row in the way, or the missing one, may be that of another TVIEW
 constexpr int64 kHastenMs = 1000, kHastenLimitMs = 30000;
 constexpr double kRestFactor = 20;
+constexpr size_t kLookedUp = 1000;  // keys looked up one by one: the TVIEW may have many more rows
 constexpr int64 kLockedBaseMs = 50, kLockedLimitMs = 5000;
-
-Relation OpenDeferred(LOCKMODE mode) { return table_open(pg::TableOid(pg::Table::kDeferred), mode); }
-
-Oid IndexOid(const char* name) {
-  const Oid oid = get_relname_relid(name, pg::ExtensionSchemaOid());
-  if (!OidIsValid(oid)) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("index \"%s\" of the extension pg_tviews is missing", name)));
-  }
-  return oid;
-}
-
-bool SameReason(const char* a, const char* b) { return strcmp(a, b) == 0; }
 
 // How long the last comparison of a whole TVIEW took in this process.
 struct WholeTime {
@@ -62,7 +39,7 @@ bool IsConstraint(const char* sqlstate) { return sqlstate != nullptr && strncmp(
 TimestampTz NextAttempt(const catalog::Tview* tview, bool whole, const char* reason, const char* sqlstate, int attempts, TimestampTz now) {
   const uint64 seed = static_cast<uint64>(now) ^ (static_cast<uint64>(tview->table) << 32);
   int64 ms = 0;
-  if (SameReason(reason, "paused")) {
+  if (tview->state == catalog::State::kPaused) {
     return DT_NOEND;  // resume makes it due
   } else if (SameReason(reason, "locked")) {
     ms = core::BackoffMilliseconds(attempts, kLockedBaseMs, kLockedLimitMs, seed);
@@ -77,27 +54,6 @@ TimestampTz NextAttempt(const catalog::Tview* tview, bool whole, const char* rea
 // When a whole TVIEW that failed `attempts` times is tried after a change.
 TimestampTz Sooner(const catalog::Tview* tview, int attempts, TimestampTz now) {
   return TimestampTzPlusMilliseconds(now, Max(Min(static_cast<int64>(attempts) * kHastenMs, kHastenLimitMs), RestMs(tview->table)));
-}
-
-Datum KeyDatum(core::ByteSpan key) {
-  bytea* value = static_cast<bytea*>(palloc(VARHDRSZ + key.size));
-  SET_VARSIZE(value, VARHDRSZ + key.size);
-  memcpy(VARDATA(value), key.data, key.size);
-  return PointerGetDatum(value);
-}
-
-// Scans the rows of one key (size 0: of the whole-TVIEW row), or of all keys when `key` is null.
-SysScanDesc ScanRows(Relation relation, Oid tview, const core::ByteSpan* key, Snapshot snapshot, ScanKeyData* keys) {
-  ScanKeyInit(&keys[0], kTview, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(tview));
-  if (key != nullptr) {
-    ScanKeyInit(&keys[1], kKey, BTEqualStrategyNumber, F_BYTEAEQ, key->size > 0 ? KeyDatum(*key) : static_cast<Datum>(0));
-    keys[1].sk_flags = key->size > 0 ? 0 : SK_ISNULL | SK_SEARCHNULL;
-  }
-  return systable_beginscan(relation, IndexOid("pg_tview_deferred_key"), true, snapshot, key != nullptr ? 2 : 1, keys);
-}
-
-Datum Attribute(HeapTuple tuple, Relation relation, Column column, bool* is_null) {
-  return heap_getattr(tuple, column, RelationGetDescr(relation), is_null);
 }
 
 void SetNextAttempt(Relation relation, HeapTuple tuple, TimestampTz next) {
@@ -155,6 +111,23 @@ void Insert(Relation relation, const catalog::Tview* tview, core::ByteSpan key, 
   CatalogTupleInsert(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls));
 }
 
+// Deletes the rows of one key, of all (`key` null), or of those among `keys`.  Returns whether there were any.
+bool ForgetRows(Relation relation, Oid tview, const core::ByteSpan* key, const core::KeySets* keys, uint32 number) {
+  ScanKeyData scan_keys[2];
+  SysScanDesc scan = ScanRows(relation, tview, key, GetActiveSnapshot(), scan_keys);
+  bool changed = false;
+  for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
+    const core::ByteSpan stored = KeyOf(tuple, relation);
+    const bool applied = keys == nullptr || (stored.size > 0 && core::HasKey(keys, number, stored));
+    if (applied && !TouchedByUs(tuple)) {
+      CatalogTupleDelete(relation, &tuple->t_self);
+      changed = true;
+    }
+  }
+  systable_endscan(scan);
+  return changed;
+}
+
 }  // namespace
 
 void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message) {
@@ -170,6 +143,9 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
   int attempts = 1;
   bool same = false;
   TimestampTz next = 0;
+  if (tview->state == catalog::State::kPaused && !SameReason(reason, "failed")) {
+    reason = "paused";  // nobody waits for it
+  }
   if (HeapTupleIsValid(existing)) {
     bool is_null;
     same = SameReason(TextDatumGetCString(Attribute(existing, relation, kReason, &is_null)), reason);
@@ -259,18 +235,15 @@ void CoalesceKey(const catalog::Tview* tview, core::ByteSpan key, TimestampTz un
 
 void ForgetDeferred(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole) {
   Relation relation = OpenDeferred(RowExclusiveLock);
-  ScanKeyData scan_keys[2];
-  SysScanDesc scan = ScanRows(relation, tview->table, nullptr, GetActiveSnapshot(), scan_keys);
+  const size_t count = whole ? 0 : core::KeyCount(keys, number);
   bool changed = false;
-  for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
-    const core::ByteSpan key = KeyOf(tuple, relation);
-    const bool applied = whole || (key.size > 0 && core::HasKey(keys, number, key));
-    if (applied && !TouchedByUs(tuple)) {
-      CatalogTupleDelete(relation, &tuple->t_self);
-      changed = true;
-    }
+  if (whole || count > kLookedUp) {
+    changed = ForgetRows(relation, tview->table, nullptr, whole ? nullptr : keys, number);
   }
-  systable_endscan(scan);
+  for (size_t i = 0; count <= kLookedUp && i < count; ++i) {
+    const core::ByteSpan key = core::KeyAt(keys, number, i);
+    changed = ForgetRows(relation, tview->table, &key, nullptr, 0) || changed;
+  }
   table_close(relation, NoLock);
   if (changed) {
     CommandCounterIncrement();
@@ -292,9 +265,6 @@ void CollectDue(const catalog::Graph* graph, TimestampTz now, core::KeySets* aff
       CatalogTupleDelete(relation, &tuple->t_self);  // its TVIEW is gone; it would be due for ever
       continue;
     }
-    if (tview->state == catalog::State::kPaused) {
-      continue;
-    }
     const core::ByteSpan key = KeyOf(tuple, relation);
     const uint32 number = static_cast<uint32>(tview - graph->tviews);
     if (key.size == 0) {
@@ -310,6 +280,9 @@ void CollectDue(const catalog::Graph* graph, TimestampTz now, core::KeySets* aff
 }
 
 int64 MakeFailedDue(Oid tview) {
+  if (StateOf(tview) == static_cast<char>(catalog::State::kPaused)) {
+    return 0;  // resume makes them due
+  }
   Relation relation = OpenDeferred(RowExclusiveLock);
   ScanKeyData keys[2];
   SysScanDesc scan = ScanRows(relation, tview, nullptr, nullptr, keys);
@@ -326,47 +299,6 @@ int64 MakeFailedDue(Oid tview) {
   table_close(relation, NoLock);
   CommandCounterIncrement();
   return count;
-}
-
-TimestampTz NextDue() {
-  Relation relation = OpenDeferred(AccessShareLock);
-  Relation index = index_open(IndexOid("pg_tview_deferred_due"), AccessShareLock);
-  Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-  SysScanDesc scan = systable_beginscan_ordered(relation, index, snapshot, 0, nullptr);
-  TimestampTz next = DT_NOEND;
-  Oid last = InvalidOid;
-  bool resting = false;
-  for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection));) {
-    bool is_null;
-    const Oid tview = DatumGetObjectId(Attribute(tuple, relation, kTview, &is_null));
-    if (tview != last) {
-      last = tview;
-      resting = StateOf(tview) == static_cast<char>(catalog::State::kPaused);
-    }
-    if (!resting) {
-      next = DatumGetTimestampTz(Attribute(tuple, relation, kNextAttempt, &is_null));
-      break;
-    }
-  }
-  systable_endscan_ordered(scan);
-  UnregisterSnapshot(snapshot);
-  index_close(index, NoLock);
-  table_close(relation, AccessShareLock);
-  return next;
-}
-
-void CountDeferred(int64* blocking, int64* parked) {
-  *blocking = *parked = 0;
-  Relation relation = OpenDeferred(AccessShareLock);
-  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
-  for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
-    bool is_null;
-    const char* reason = TextDatumGetCString(Attribute(tuple, relation, kReason, &is_null));
-    *parked += SameReason(reason, "failed");
-    *blocking += SameReason(reason, "locked") || SameReason(reason, "backlog") || SameReason(reason, "refreshing");
-  }
-  systable_endscan(scan);
-  table_close(relation, AccessShareLock);
 }
 
 }  // namespace tviews::refresh

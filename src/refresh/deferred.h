@@ -9,7 +9,7 @@ namespace tviews::refresh {
 
 // Writes (or updates: attempts + 1, next attempt by backoff) the row of one key; key.size == 0 means the whole TVIEW, whose failed
 // row keeps its attempts while it is not due: it has not been tried.
-// Reasons: paused, coalesced, locked, backlog, failed, refreshing.
+// Reasons: paused, coalesced, locked, backlog, failed, refreshing.  Of a paused TVIEW what did not fail is paused, and nothing is due.
 void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message);
 
 // How long a comparison of the whole TVIEW took, whatever came of it: the next attempt after a failure waits a multiple of that.
@@ -23,16 +23,25 @@ void HastenWhole(const catalog::Tview* tview);
 // and is due no later.
 void CoalesceKey(const catalog::Tview* tview, core::ByteSpan key, TimestampTz until);
 
+// Is there any row?
+bool AnyDeferred();
+
+// Does the TVIEW have that many rows?  Looks at no more of them.
+bool HasDeferredRows(Oid tview, size_t count);
+
+// Has the TVIEW a whole-TVIEW row, be it of this transaction?
+bool IsDeferredWhole(Oid tview);
+
 // Removes the rows of keys that have just been applied (all rows of the TVIEW when `whole`), as the active snapshot sees them.
 // Rows written by DeferKey in this transaction stay, so call it after the refresh, in any order with DeferKey.
 void ForgetDeferred(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole);
 
 // Adds the keys that are due at `now` to `affected` (set number = index in graph->tviews) and marks in `whole` (bool per TVIEW)
-// those whose whole-TVIEW row is due, as the active snapshot sees them; at most about pg_tviews.batch_size keys.  Rows of
-// paused TVIEWs are not due; rows of TVIEWs that are gone are deleted.
+// those whose whole-TVIEW row is due, as the active snapshot sees them; at most about pg_tviews.batch_size keys.  Rows of TVIEWs
+// that are gone are deleted.
 void CollectDue(const catalog::Graph* graph, TimestampTz now, core::KeySets* affected, bool* whole);
 
-// Makes the failed rows of a TVIEW due now; returns how many.  For the calling session: wake the worker at commit.
+// Makes the failed rows of a TVIEW that is not paused due now; returns how many.  For the calling session: wake the worker at commit.
 int64 MakeFailedDue(Oid tview);
 
 // When the next deferred row is due; DT_NOEND when none.

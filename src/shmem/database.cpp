@@ -46,6 +46,8 @@ const char* WorkerStateName(WorkerState state) {
       return "starting";
     case WorkerState::kIdle:
       return "idle";
+    case WorkerState::kResting:
+      return "resting";
     case WorkerState::kWorking:
       return "working";
     case WorkerState::kWaitingForLock:

@@ -7,7 +7,7 @@
 
 namespace tviews::shmem {
 
-enum class WorkerState : uint32 { kNone, kStarting, kIdle, kWorking, kWaitingForLock, kBackoff, kStopping };
+enum class WorkerState : uint32 { kNone, kStarting, kIdle, kResting, kWorking, kWaitingForLock, kBackoff, kStopping };
 const char* WorkerStateName(WorkerState state);
 
 // One slot per database that has the extension; pg_tviews.max_databases of them.  A slot is claimed by the launcher (or by the
