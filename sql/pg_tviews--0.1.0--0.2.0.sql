@@ -99,3 +99,16 @@ CREATE OR REPLACE VIEW pg_tviews_queue_realtime AS
   FROM pg_tviews_databases_data() d JOIN pg_catalog.pg_database b ON b.oid = d.database
        LEFT JOIN LATERAL pg_tviews_journal_data() j ON b.datname = pg_catalog.current_database();
 COMMENT ON VIEW pg_tviews_queue_realtime IS 'ring and journal per database; the journal is that of this database only';
+
+CREATE FUNCTION pg_tviews_records_data(
+    OUT pushed bigint, OUT overflowed bigint, OUT drained bigint, OUT drained_before bigint, OUT from_ring bigint, OUT scanned bigint,
+    OUT merged bigint, OUT refused bigint, OUT applied bigint, OUT gone bigint, OUT pending bigint, OUT scan_owed boolean)
+  RETURNS SETOF record LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_records_data() IS 'pg_tviews: behind pg_tviews_debug_queue(): what became of the records that this database''s worker received';
+
+CREATE OR REPLACE FUNCTION pg_tviews_debug_queue() RETURNS jsonb LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT jsonb_build_object('queue', @extschema@.pg_tviews_queue_stats(),
+                            'worker', (SELECT to_jsonb(w) FROM @extschema@.pg_tviews_workers w WHERE w.database = current_database()),
+                            'records', (SELECT to_jsonb(r) FROM @extschema@.pg_tviews_records_data() r),
+                            'deferred', (SELECT COALESCE(jsonb_agg(to_jsonb(d)), '[]') FROM @extschema@.pg_tviews_deferred_keys d))
+$$;

@@ -281,6 +281,12 @@ COMMENT ON FUNCTION pg_tviews_counters_data(oid) IS 'pg_tviews: behind pg_tviews
 CREATE FUNCTION pg_tviews_journal_data(OUT rows bigint, OUT bytes bigint) RETURNS SETOF record LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_journal_data() IS 'pg_tviews: behind pg_tviews_queue_realtime: the journal of this database';
 
+CREATE FUNCTION pg_tviews_records_data(
+    OUT pushed bigint, OUT overflowed bigint, OUT drained bigint, OUT drained_before bigint, OUT from_ring bigint, OUT scanned bigint,
+    OUT merged bigint, OUT refused bigint, OUT applied bigint, OUT gone bigint, OUT pending bigint, OUT scan_owed boolean)
+  RETURNS SETOF record LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_records_data() IS 'pg_tviews: behind pg_tviews_debug_queue(): what became of the records that this database''s worker received';
+
 CREATE FUNCTION pg_tviews_timer_due(tview oid) RETURNS timestamptz LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_timer_due(oid) IS 'pg_tviews: behind pg_tviews_freshness: when the option refresh_every wants the TVIEW refreshed next';
 
@@ -388,6 +394,7 @@ COMMENT ON FUNCTION pg_tviews_queue_stats() IS 'pg_tviews_queue_realtime of this
 CREATE FUNCTION pg_tviews_debug_queue() RETURNS jsonb LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
   SELECT jsonb_build_object('queue', @extschema@.pg_tviews_queue_stats(),
                             'worker', (SELECT to_jsonb(w) FROM @extschema@.pg_tviews_workers w WHERE w.database = current_database()),
+                            'records', (SELECT to_jsonb(r) FROM @extschema@.pg_tviews_records_data() r),
                             'deferred', (SELECT COALESCE(jsonb_agg(to_jsonb(d)), '[]') FROM @extschema@.pg_tviews_deferred_keys d))
 $$;
 COMMENT ON FUNCTION pg_tviews_debug_queue() IS 'queue, worker and deferred keys of this database as one JSON object';

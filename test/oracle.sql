@@ -55,3 +55,25 @@ BEGIN
     END IF;
   END LOOP;
 END $$;
+
+-- tviews_conservation(): what the counters of records do not account for, after pg_tviews_wait() and with nobody writing.
+-- A record is a journal row on its way; prepared transactions' records are pending.  No row: none was lost.
+CREATE OR REPLACE FUNCTION tviews_conservation() RETURNS TABLE (law text, counters jsonb) LANGUAGE plpgsql AS $$
+DECLARE
+  queue jsonb;
+  r jsonb;
+BEGIN
+  EXECUTE (SELECT pg_catalog.format('SELECT %I.pg_tviews_debug_queue()', n.nspname) FROM pg_catalog.pg_extension e
+           JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_tviews') INTO queue;
+  r := queue -> 'records';
+  RETURN QUERY
+    SELECT l.law, r || (queue -> 'queue')
+    FROM (VALUES
+      ('pushed = drained + in the ring', (r ->> 'pushed')::bigint = (r ->> 'drained')::bigint OR (queue -> 'queue' ->> 'ring_bytes_used')::bigint > 0),
+      ('drained in this worker''s life = received from the ring', (r ->> 'drained')::bigint - (r ->> 'drained_before')::bigint = (r ->> 'from_ring')::bigint),
+      ('received = merged + refused + applied + gone + pending', (r ->> 'from_ring')::bigint + (r ->> 'scanned')::bigint
+        = (r ->> 'merged')::bigint + (r ->> 'refused')::bigint + (r ->> 'applied')::bigint + (r ->> 'gone')::bigint + (r ->> 'pending')::bigint),
+      ('every row of the journal is pending, or a scan is owed', (queue -> 'queue' ->> 'journal_rows')::bigint <= (r ->> 'pending')::bigint OR (r ->> 'scan_owed')::boolean)
+    ) l(law, holds)
+    WHERE NOT l.holds;
+END $$;

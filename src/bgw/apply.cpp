@@ -3,6 +3,7 @@
 #include "capture/transaction_set.h"
 #include "core/record.h"
 #include "pg/extension.h"
+#include "pg/waitpoint.h"
 #include "refresh/deferred.h"
 #include "refresh/isolate.h"
 #include "refresh/map_keys.h"
@@ -360,6 +361,7 @@ void ApplyLevels(Batch* batch) {
       RefreshTview(batch, t);
       NoteTimed(batch, t);
       TakeOwnChanges(batch, t);
+      pg::Waitpoint("batch_tview_applied");
     }
   }
   NoteLateKeys(batch->worker);

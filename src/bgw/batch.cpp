@@ -149,10 +149,18 @@ BatchOutcome RunBatch(Worker* worker) {
   }
   worker->next_timer = NextTimer(worker->indexed.graph);
   PopActiveSnapshot();
+  if (batch->consumed_count > 0) {
+    pg::Waitpoint("batch_before_commit");
+  }
   CommitTransactionCommand();
+  if (batch->consumed_count > 0) {
+    pg::Waitpoint("batch_committed");
+  }
   MemoryContextSwitchTo(worker->batch_context);
   // Committed: only now is anything forgotten.
   core::RemoveDone(worker->pending);
+  worker->tally.applied += batch->consumed_count;
+  worker->tally.gone += batch->gone;
   if (batch->consumed_count > 0 || batch->entry_count > 0) {
     worker->batches = batch->id;
   }

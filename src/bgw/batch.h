@@ -27,6 +27,7 @@ struct Batch {
   TimestampTz *point_since;
   Consumed* consumed;
   size_t consumed_count, consumed_room;
+  size_t gone;  // records whose transaction, or savepoint, rolled back
   bool leftover, anything;
   uint32 waiting;
 

@@ -1,6 +1,7 @@
 // Records on their way in: from the ring, from a scan of the journal, and what became of their transactions.
 #include "bgw/worker.h"
 #include "capture/journal.h"
+#include "shmem/lwlock.h"
 
 namespace tviews::bgw {
 namespace {
@@ -8,7 +9,12 @@ namespace {
 // False when there is no room; the journal still has the record.
 bool Add(Worker* worker, const core::PendingRecord& record) {
   const core::AddPending added = core::AddPendingRecord(worker->pending, record);
-  return added == core::AddPending::kAdded || added == core::AddPending::kKnown;
+  worker->tally.merged += added == core::AddPending::kKnown ? 1 : 0;
+  if (added == core::AddPending::kAdded || added == core::AddPending::kKnown) {
+    return true;
+  }
+  ++worker->tally.refused;
+  return false;
 }
 
 struct ScanContext {
@@ -19,6 +25,7 @@ struct ScanContext {
 
 void AddScanned(void* context, uint64 xid, core::JournalAddress address, core::ByteSpan payload) {
   auto* scan = static_cast<ScanContext*>(context);
+  ++scan->worker->tally.scanned;
   scan->complete = Add(scan->worker, {xid, scan->now, address, payload}) && scan->complete;
 }
 
@@ -51,6 +58,7 @@ void Drain(Worker* worker) {
     size_t offset = 0;
     core::DrainedRecord drained;
     while (core::NextDrained(worker->drain_buffer, size, &offset, &drained)) {
+      ++worker->tally.from_ring;
       if (!Add(worker, {drained.record.xid, drained.record.pushed_at, drained.record.address, drained.payload})) {
         worker->rescan = true;
       }
@@ -62,6 +70,14 @@ void Scan(Worker* worker) {
   ScanContext context{worker, GetCurrentTimestamp(), true};
   capture::ScanJournal(AddScanned, &context);
   worker->rescan = !context.complete;  // only now: a scan that raises must be repeated
+}
+
+void PublishTally(const Worker* worker) {
+  shmem::RecordTally tally = worker->tally;
+  tally.pending = core::PendingCount(worker->pending);
+  shmem::ScopedLock lock(&worker->slot->lock, LW_EXCLUSIVE);
+  worker->slot->tally = tally;
+  worker->slot->rescan = worker->rescan;
 }
 
 RecordStatus StatusOf(uint64 full_xid, Snapshot snapshot) {

@@ -4,6 +4,7 @@
 #include "core/record.h"
 #include "pg/extension.h"
 #include "pg/settings.h"
+#include "pg/waitpoint.h"
 #include "refresh/deferred.h"
 
 namespace tviews::bgw {
@@ -84,6 +85,7 @@ void Consume(Batch* batch, const core::PendingRecord& record) {
     MemoryContextSwitchTo(caller);
     MemoryContextReset(worker->record_context);
     if (!found) {
+      ++batch->gone;
       return;
     }
   } else {
@@ -134,6 +136,7 @@ void SelectRecords(Batch* batch, Snapshot snapshot) {
     if (status == RecordStatus::kWaiting) {
       batch->waiting += another ? 1 : 0;  // a transaction's records lie together, by and large
     } else if (status == RecordStatus::kGone) {
+      ++batch->gone;
       core::MarkDone(worker->pending, i);
     } else if (core::TotalKeys(worker->dirty) >= pg::batch_size) {
       batch->leftover = true;
@@ -196,12 +199,13 @@ void Select(Batch* batch) {
   batch->excluded = NewArray<bool>(graph->tview_count);
   batch->since = NewArray<TimestampTz>(graph->tview_count);
   batch->point_since = NewArray<TimestampTz>(graph->point_count);
-  batch->consumed_count = 0;
+  batch->consumed_count = batch->gone = 0;
   batch->leftover = batch->anything = false;
   batch->waiting = 0;
   batch->deferred_rows = refresh::AnyDeferred();
   SelectRecords(batch, GetActiveSnapshot());
   if (batch->deferred_rows) {
+    pg::Waitpoint("batch_before_due");
     refresh::CollectDue(graph, GetCurrentTimestamp(), worker->affected, batch->whole);
   }
   CollectTimers(batch);

@@ -56,6 +56,9 @@ void Attach(Oid database) {
   me.slot->worker_latch = MyLatch;
   me.slot->worker_pid = MyProcPid;
   me.slot->started_at = GetCurrentTimestamp();
+  me.slot->drained_before = me.slot->records_drained;
+  me.slot->tally = {};
+  me.slot->rescan = true;
 }
 
 void SetState(shmem::WorkerState state) {
@@ -181,6 +184,7 @@ bool TryBatch(BatchOutcome* outcome) {
   PG_CATCH();
   { HandleFailure(); }
   PG_END_TRY();
+  PublishTally(&me);
   return done;
 }
 
@@ -207,6 +211,7 @@ long Round() {
   pg_atomic_write_u32(&me.slot->resting, IsResting() ? 1 : 0);
   pg_memory_barrier();
   Drain(&me);
+  PublishTally(&me);
   if (!pg::enabled) {
     return kForever;
   }

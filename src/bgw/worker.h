@@ -29,6 +29,7 @@ struct Worker {
   MemoryContext graph_context, batch_context, record_context;
   IndexedGraph indexed;  // graph == nullptr: must be loaded
   HTAB* refreshed;       // when TVIEWs with a min_interval were last refreshed; nullptr: none was
+  shmem::RecordTally tally;  // `pending` is counted when it is published
   bool backlog;          // the last batch left ready records
   bool rescan;           // some rows of the journal did not fit into `pending`
   bool all_paused;       // as of the last batch: every TVIEW is, so that records stay where they are
@@ -60,6 +61,9 @@ void PinLockTimeout();
 void Drain(Worker* worker);
 // Adds every row of the journal to `pending`.  Needs a transaction.
 void Scan(Worker* worker);
+
+// Shows in shared memory what became of the records so far.
+void PublishTally(const Worker* worker);
 
 enum class RecordStatus : uint8 { kReady, kWaiting, kGone };
 RecordStatus StatusOf(uint64 full_xid, Snapshot snapshot);

@@ -1,6 +1,7 @@
 // Scanning, re-reading and measuring the journal.
 #include "capture/journal.h"
 #include "capture/journal_pages.h"
+#include "pg/waitpoint.h"
 #include "shmem/database.h"
 
 namespace tviews::capture {
@@ -35,6 +36,7 @@ void WalkPages(PageFunction function, void* context) {
       function(context, journal, table, block, rows);
     }
     CloseJournal(journal);
+    pg::Waitpoint("journal_table_read");
   }
   pfree(rows);
   FreeAccessStrategy(strategy);

@@ -68,11 +68,13 @@ void Recycle(int table) {
   Relation journal = table_open(oid, NoLock);
   const bool dead = IsDead(journal, &progress[table]);
   if (dead) {
+    pg::Waitpoint("before_new_storage");
 #if PG_VERSION_NUM >= 160000
     RelationSetNewRelfilenumber(journal, journal->rd_rel->relpersistence);
 #else
     RelationSetNewRelfilenode(journal, journal->rd_rel->relpersistence);
 #endif
+    pg::Waitpoint("after_new_storage");
   }
   table_close(journal, NoLock);
 }

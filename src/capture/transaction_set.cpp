@@ -112,6 +112,7 @@ void Publish() {
     int rows = 0;
     for (core::ByteSpan payload = TakeRow(0); payload.size > 0; payload = TakeRow(0)) {
       const core::JournalAddress address = WriteJournal(xid, payload);
+      pg::Waitpoint("after_journal_row");
       PushRow(xid, address, payload, ++rows <= kRowsWithPayload);
     }
     rows_pushed = true;
@@ -137,6 +138,13 @@ void WakeIfNeeded() {
   }
 }
 
+// Interrupts are held here: only a kill ends this wait.
+void WaitAfterCommit() {
+  if (rows_pushed || rows_unpushed) {
+    pg::Waitpoint("after_commit");
+  }
+}
+
 void PublishAsTopLevel() {
   ResourceOwner old = CurrentResourceOwner;
   CurrentResourceOwner = TopTransactionResourceOwner;
@@ -156,6 +164,7 @@ void OnTransaction(XactEvent event, void*) {
       break;
     case XACT_EVENT_COMMIT:
     case XACT_EVENT_PREPARE:
+      WaitAfterCommit();
       WakeIfNeeded();
       Reset();
       break;

@@ -9,6 +9,7 @@
 #include "catalog/registration.h"
 #include "catalog/rows.h"
 #include "catalog/triggers.h"
+#include "pg/waitpoint.h"
 #include "shmem/segment.h"
 
 namespace tviews::catalog {
@@ -143,6 +144,7 @@ void ForgetTview(Oid table) {
   foreach (cell, relations) {
     RemoveUnneededTriggers(lfirst_oid(cell));
   }
+  pg::Waitpoint("drop_forgotten");
   InvalidateRelations(relations);
   GraphChanged();
   Audit("DROP", entity, "{}");

@@ -2,6 +2,7 @@
 #include "catalog/building.h"
 #include "catalog/internal_sql.h"
 #include "catalog/key_index.h"
+#include "pg/waitpoint.h"
 
 namespace tviews::catalog {
 namespace {
@@ -161,7 +162,9 @@ void FillAndIndex(Building* building) {
   for (int i = 0; i < building->column_count && building->definition->options.indexes; ++i) {
     columns = lappend(columns, const_cast<char*>(building->columns[i]));
   }
+  pg::Waitpoint("create_before_fill");
   FillAndIndexColumns(building, building->definition->with_data && !building->definition->options.background, columns, true);
+  pg::Waitpoint("create_after_fill");
 }
 
 void IndexColumns(Building* building, const List* columns, bool key) { FillAndIndexColumns(building, false, columns, key); }

@@ -3,7 +3,7 @@
 
 namespace tviews::pg {
 
-// Waits while another session holds `name`.  Does nothing unless pg_tviews.debug_waitpoints is on.  Needs a transaction.
+// Waits while another session holds `name`.  Does nothing unless pg_tviews.debug_waitpoints is on.  Needs no transaction.
 // Ereports on cancel.  Known names: see test/README.md.
 void Waitpoint(const char* name);
 

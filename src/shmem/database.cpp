@@ -17,7 +17,8 @@ Database* my_slot = nullptr;
 void ResetSlot(Database* database) {
   ScopedLock lock(&database->lock, LW_EXCLUSIVE);
   database->ring.tail = database->ring.head;
-  database->records_pushed = database->records_overflowed = 0;
+  database->records_pushed = database->records_overflowed = database->records_drained = database->drained_before = 0;
+  database->tally = {};
   database->worker_latch = nullptr;
   database->worker_pid = 0;
   database->batches = database->keys = database->restarts = 0;
@@ -141,7 +142,9 @@ void PushToRing(Database* database, const core::RingRecord& record, const unsign
 
 size_t DrainFromRing(Database* database, unsigned char* out, size_t room, uint32* records) {
   ScopedLock lock(&database->lock, LW_EXCLUSIVE);
-  return core::DrainRing(&database->ring, RingBytes(database), out, room, records);
+  const size_t size = core::DrainRing(&database->ring, RingBytes(database), out, room, records);
+  database->records_drained += *records;
+  return size;
 }
 
 void WakeWorker(Database* database) {

@@ -10,6 +10,16 @@ namespace tviews::shmem {
 enum class WorkerState : uint32 { kNone, kStarting, kIdle, kResting, kWorking, kWaitingForLock, kBackoff, kStopping };
 const char* WorkerStateName(WorkerState state);
 
+// What became of the records that a worker received in its life: from_ring + scanned = merged + refused + applied + gone + pending.
+struct RecordTally {
+  uint64 from_ring, scanned;  // received
+  uint64 merged;              // known already: ring and scan, or two scans, brought the same record
+  uint64 refused;             // no room for it; it stays in the journal, and a scan is owed
+  uint64 applied;             // its journal row was deleted by a batch that committed
+  uint64 gone;                // rolled back
+  uint64 pending;
+};
+
 // One slot per database that has the extension; pg_tviews.max_databases of them.  A slot is claimed by the launcher (or by the
 // session that creates the extension) and freed when the database or its extension is gone.
 struct Database {
@@ -20,6 +30,10 @@ struct Database {
   LWLock lock;
   core::RingControl ring;
   uint64 records_pushed, records_overflowed;
+  uint64 records_drained;  // ever taken out of the ring: records_pushed, once it is empty
+  uint64 drained_before;   // by earlier workers
+  RecordTally tally;       // of this worker
+  bool rescan;             // it has refused records, or not read the journal yet
 
   // Set when a record could not be pushed, or a transaction wrote early: the worker must scan the journal.
   // Order: the worker clears it, then scans.

@@ -6,6 +6,7 @@
 #include "pg/extension.h"
 #include "pg/owner_context.h"
 #include "pg/pg.h"
+#include "pg/waitpoint.h"
 #include "refresh/deferred.h"
 #include "refresh/key_collector.h"
 #include "refresh/key_text.h"
@@ -316,6 +317,7 @@ Datum pg_tviews_retry_parked(PG_FUNCTION_ARGS) {
       count += refresh::MakeFailedDue(lfirst_oid(cell));
     }
   }
+  pg::Waitpoint("retry_parked");
   capture::WakeAtCommit();
   PG_RETURN_INT64(count);
 }
