@@ -22,6 +22,10 @@ void Waitpoint(const char* name) {
   if (!debug_waitpoints || !OidIsValid(MyDatabaseId)) {
     return;
   }
+  const bool own_transaction = TopTransactionContext == nullptr;  // at a commit there is still one
+  if (own_transaction) {
+    StartTransactionCommand();
+  }
   // A lock_timeout of the stopped session is not meant for this wait.
   const int nest_level = NewGUCNestLevel();
   (void)set_config_option("lock_timeout", "0", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
@@ -29,6 +33,9 @@ void Waitpoint(const char* name) {
   (void)LockAcquire(&tag, ShareLock, true, false);
   LockRelease(&tag, ShareLock, true);
   AtEOXact_GUC(true, nest_level);
+  if (own_transaction) {
+    CommitTransactionCommand();
+  }
 }
 
 }  // namespace tviews::pg

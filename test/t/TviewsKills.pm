@@ -37,6 +37,12 @@ SQL
 # Whoever waits at a waitpoint.
 my $STOPPED = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted LIMIT 1";
 
+# How often the server has restarted by itself.
+sub restarts {
+	my ($node) = @_;
+	return scalar(() = slurp_file($node->logfile) =~ /reinitializing/g);
+}
+
 # Brings a process to `point` by `sql` (run in a session of its own, again and again while nobody stops there), ends it in `way` and
 # waits for the server.  `held`: interrupts are held there, the point is released after the polite request.
 sub kill_at {
@@ -54,7 +60,12 @@ sub kill_at {
 	}
 	ok($pid ne '', "$point, $way: somebody stops there") or return;
 	if ($way eq 'kill9') {
+		my $before = restarts($node);
 		kill 'KILL', $pid;
+		for (1 .. 600) {
+			last if restarts($node) > $before;
+			sleep 0.1;
+		}
 	} elsif ($way eq 'immediate') {
 		$node->stop('immediate');
 		$node->start;
@@ -62,7 +73,6 @@ sub kill_at {
 		$node->safe_psql('app', "SELECT pg_terminate_backend($pid)");
 		$holder->query("SELECT pg_tviews_debug_release('$point')") if $option{held};
 	}
-	# What was killed is shown until the server has restarted.
 	wait_until($node, 'app', "SELECT count(*) FROM pg_stat_activity WHERE pid = $pid", '0', 60) or diag 'the server does not come back, or the process does not go';
 	# Their sessions may have died.
 	foreach my $session ($holder, $actor) {
