@@ -1,11 +1,11 @@
-// Waiting until committed changes are applied: by the worker's answer here, by looking at the journal on a standby.
+// Waiting until committed changes are applied: by the worker's answer.
 #include "bgw/wait.h"
 
-#include "capture/journal.h"
+#include "bgw/nap.h"
+#include "bgw/standby_wait.h"
 #include "capture/transaction_set.h"
 #include "pg/extension.h"
 #include "pg/settings.h"
-#include "refresh/deferred.h"
 #include "shmem/database.h"
 #include "shmem/lwlock.h"
 #include "shmem/segment.h"
@@ -13,24 +13,13 @@
 namespace tviews::bgw {
 namespace {
 
-constexpr long kSliceMs = 100;        // how often a waiter looks up from its sleep
-constexpr long kStandbyPollMs = 20;
+constexpr long kSliceMs = 100;  // how often a waiter looks up from its sleep
+constexpr long kRunningPollMs = 20;
 constexpr int kRestingMs = 1000;      // the worker may be about to hear that pg_tviews.enabled is on again
 
 // Time runs out at `end`; DT_NOEND: never.
 TimestampTz EndOf(int64 timeout_ms) {
   return timeout_ms < 0 ? DT_NOEND : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
-}
-
-// Milliseconds to sleep, at most `slice`; 0 when time has run out.
-long NextSlice(TimestampTz end, long slice) {
-  return end == DT_NOEND ? slice : Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end), slice);
-}
-
-void Nap(long ms) {
-  WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, PG_WAIT_EXTENSION);
-  ResetLatch(MyLatch);
-  CHECK_FOR_INTERRUPTS();
 }
 
 // Is this session what the worker says it waits for, or avoids?
@@ -120,36 +109,6 @@ bool WaitForTicket(TimestampTz end) {
   return answered;
 }
 
-// Is everything of `xid` (0: everything replayed so far) applied, as far as a snapshot taken now tells?
-bool IsAppliedHere(uint64 xid) {
-  PushActiveSnapshot(GetLatestSnapshot());
-  bool applied = true;
-  if (xid != 0) {
-    const FullTransactionId full = FullTransactionIdFromU64(xid);
-    applied = FullTransactionIdPrecedes(full, ReadNextFullTransactionId()) && !XidInMVCCSnapshot(XidFromFullTransactionId(full), GetActiveSnapshot());
-  }
-  if (applied && !capture::JournalHolds(xid)) {
-    int64 blocking = 0, parked = 0;
-    refresh::CountDeferred(&blocking, &parked);
-    applied = blocking == 0;
-  } else {
-    applied = false;
-  }
-  PopActiveSnapshot();
-  return applied;
-}
-
-bool WaitByLooking(uint64 xid, TimestampTz end) {
-  long slice;
-  while (!IsAppliedHere(xid)) {
-    if ((slice = NextSlice(end, kStandbyPollMs)) <= 0) {
-      return false;
-    }
-    Nap(slice);
-  }
-  return true;
-}
-
 // Is it older than what the commit log still knows?  Then it ended long ago.
 bool IsAncient(FullTransactionId xid) {
   const uint64 next = U64FromFullTransactionId(ReadNextFullTransactionId());
@@ -168,7 +127,7 @@ bool WaitApplied(int64 timeout_ms) {
   RequireExtension();
   const TimestampTz end = EndOf(timeout_ms);
   if (RecoveryInProgress()) {
-    return WaitByLooking(0, end);
+    return WaitForReplay(InvalidFullTransactionId, end);
   }
   if (capture::CapturedAnything()) {
     ereport(NOTICE, (errmsg("changes of the current transaction are not waited for: they are applied after it commits")));
@@ -181,7 +140,7 @@ bool WaitAppliedFor(FullTransactionId xid, int64 timeout_ms) {
   const TimestampTz end = EndOf(timeout_ms);
   const uint64 full = U64FromFullTransactionId(xid);
   if (RecoveryInProgress()) {
-    return WaitByLooking(full, end);
+    return WaitForReplay(xid, end);
   }
   if (!FullTransactionIdPrecedes(xid, ReadNextFullTransactionId())) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("transaction ID %llu is in the future", static_cast<unsigned long long>(full))));
@@ -194,7 +153,7 @@ bool WaitAppliedFor(FullTransactionId xid, int64 timeout_ms) {
     }
     long slice;
     while (TransactionIdIsInProgress(short_xid)) {
-      if ((slice = NextSlice(end, kStandbyPollMs)) <= 0) {
+      if ((slice = NextSlice(end, kRunningPollMs)) <= 0) {
         return false;
       }
       Nap(slice);

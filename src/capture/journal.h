@@ -34,7 +34,7 @@ struct JournalSize {
 };
 JournalSize MeasureJournal();  // for monitoring; cheap: a scan of at most the live pages
 
-// On a standby: is a row of `xid` visible to the active snapshot, or any row at all if `xid` is 0?
-bool JournalHolds(uint64 xid);
+// Is a row of `xid` in the journal, or, if that is 0, one of any transaction before `before` that has ended?  Takes no snapshot.
+bool JournalHolds(uint64 xid, uint64 before);
 
 }  // namespace tviews::capture

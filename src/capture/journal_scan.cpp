@@ -61,6 +61,10 @@ void Measure(void* context, Relation, int, BlockNumber, const PageRows* rows) {
   size->bytes += BLCKSZ;
 }
 
+bool IsOfEnded(uint64 xid, uint64 before) {
+  return xid < before && !TransactionIdIsInProgress(XidFromFullTransactionId(FullTransactionIdFromU64(xid)));
+}
+
 }  // namespace
 
 void ScanJournal(JournalRowFunction function, void* context) {
@@ -104,8 +108,7 @@ JournalSize MeasureJournal() {
   return size;
 }
 
-bool JournalHolds(uint64 xid) {
-  const bool pushed = PushSnapshotIfNone();
+bool JournalHolds(uint64 xid, uint64 before) {
   bool holds = false;
   PageRows* rows = static_cast<PageRows*>(palloc(sizeof(PageRows)));
   for (int table = 0; !holds && table < pg::kJournalTables; ++table) {
@@ -113,15 +116,14 @@ bool JournalHolds(uint64 xid) {
     const BlockNumber blocks = RelationGetNumberOfBlocks(journal);
     for (BlockNumber block = 0; !holds && block < blocks; ++block) {
       CHECK_FOR_INTERRUPTS();
-      ReadPageRows(journal, block, GetActiveSnapshot(), nullptr, rows);
+      ReadPageRows(journal, block, nullptr, nullptr, rows);
       for (int i = 0; i < rows->count; ++i) {
-        holds = holds || xid == 0 || rows->rows[i].xid == xid;
+        holds = holds || (xid != 0 ? rows->rows[i].xid == xid : IsOfEnded(rows->rows[i].xid, before));
       }
     }
     CloseJournal(journal);
   }
   pfree(rows);
-  PopSnapshotIf(pushed);
   return holds;
 }
 

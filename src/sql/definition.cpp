@@ -4,7 +4,7 @@
 #include "catalog/registration.h"
 #include "catalog/rows.h"
 #include "pg/extension.h"
-#include "pg/pg.h"
+#include "pg/primary.h"
 #include "shmem/segment.h"
 #include "sql/query.h"
 
@@ -84,6 +84,7 @@ extern "C" {
 PG_FUNCTION_INFO_V1(pg_tviews_create);
 Datum pg_tviews_create(PG_FUNCTION_ARGS) {
   using namespace tviews;
+  pg::RequireWritable("pg_tviews_create()");
   shmem::RequireAttached();
   sql::RequireDefinition(fcinfo);
   catalog::NewTview definition = {};
@@ -97,6 +98,7 @@ Datum pg_tviews_create(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(pg_tviews_adopt);
 Datum pg_tviews_adopt(PG_FUNCTION_ARGS) {
   using namespace tviews;
+  pg::RequireWritable("pg_tviews_adopt()");
   sql::RequireDefinition(fcinfo);
   PG_RETURN_OID(sql::Adopt(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), sql::OptionsArgument(fcinfo)));
 }
@@ -104,6 +106,7 @@ Datum pg_tviews_adopt(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(pg_tviews_convert_existing_table);
 Datum pg_tviews_convert_existing_table(PG_FUNCTION_ARGS) {
   using namespace tviews;
+  pg::RequireWritable("pg_tviews_convert_existing_table()");
   const Oid table = sql::ExistingTable(text_to_cstring(PG_GETARG_TEXT_PP(0)));
   const Oid schema = get_rel_namespace(table);
   const char* view = psprintf("v_%s", catalog::EntityOf(get_rel_name(table)));
@@ -118,6 +121,7 @@ Datum pg_tviews_convert_existing_table(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(pg_tviews_create_or_replace);
 Datum pg_tviews_create_or_replace(PG_FUNCTION_ARGS) {
   using namespace tviews;
+  pg::RequireWritable("pg_tviews_create_or_replace()");
   shmem::RequireAttached();
   sql::RequireDefinition(fcinfo);
   const char* name = text_to_cstring(PG_GETARG_TEXT_PP(0));
@@ -142,6 +146,7 @@ Datum pg_tviews_create_or_replace(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(pg_tviews_drop);
 Datum pg_tviews_drop(PG_FUNCTION_ARGS) {
   using namespace tviews;
+  pg::RequireWritable("pg_tviews_drop()");
   const char* name = text_to_cstring(PG_GETARG_TEXT_PP(0));
   const Oid table = catalog::TryResolveTview(name);
   if (!OidIsValid(table) && PG_GETARG_BOOL(1)) {

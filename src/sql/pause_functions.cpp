@@ -27,7 +27,7 @@ List* OwnedTviews() {
 // One TVIEW, or all that the caller owns; returns how many changed.  A TVIEW that is so already is named if it was asked for.
 int32 ChangeAll(FunctionCallInfo fcinfo, const char* function, const char* already, ChangeFunction change) {
   shmem::RequireAttached();
-  PreventCommandIfReadOnly(function);
+  pg::RequireWritable(function);
   const bool named = !PG_ARGISNULL(0);
   List* tables = NIL;
   if (named) {

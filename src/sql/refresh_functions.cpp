@@ -5,7 +5,7 @@
 #include "catalog/registration.h"
 #include "pg/extension.h"
 #include "pg/owner_context.h"
-#include "pg/pg.h"
+#include "pg/primary.h"
 #include "pg/waitpoint.h"
 #include "refresh/deferred.h"
 #include "refresh/key_collector.h"
@@ -102,7 +102,7 @@ void RequireWrite(Oid table) {
 }
 
 void RequireFreshSnapshots(const char* function) {
-  PreventCommandIfReadOnly(function);
+  pg::RequireWritable(function);
   if (IsolationUsesXactSnapshot()) {
     ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
                     errmsg("%s cannot run in a REPEATABLE READ or SERIALIZABLE transaction", function),
@@ -296,7 +296,7 @@ PG_FUNCTION_INFO_V1(pg_tviews_retry_parked);
 Datum pg_tviews_retry_parked(PG_FUNCTION_ARGS) {
   using namespace tviews;
   shmem::RequireAttached();
-  PreventCommandIfReadOnly("pg_tviews_retry_parked()");
+  pg::RequireWritable("pg_tviews_retry_parked()");
   int64 count = 0;
   if (!PG_ARGISNULL(0)) {
     const Oid table = catalog::ResolveTview(text_to_cstring(PG_GETARG_TEXT_PP(0)));
