@@ -3,6 +3,7 @@
 #include "catalog/pause.h"
 #include "catalog/register.h"
 #include "pg/owner_context.h"
+#include "pg/primary.h"
 #include "shmem/segment.h"
 
 namespace tviews::sql {
