@@ -1,6 +1,6 @@
 # The extension, by PGXS: make, make install, make clean.  Everything else (make check, make demo ...) is a script and needs no pg_config,
 # so that it works on a fresh machine.  The pure core alone is built by CMakeLists.txt.
-TASKS := bootstrap check check-pg demo bench fuzz soak floors format
+TASKS := bootstrap check check-pg check-assert check-valgrind check-sanitize coverage demo bench fuzz soak floors format
 ifneq (,$(filter $(TASKS),$(MAKECMDGOALS)))
 
 .PHONY: $(TASKS)
@@ -20,6 +20,10 @@ soak:
 	@scripts/soak
 bootstrap:
 	@scripts/bootstrap
+check-assert check-valgrind check-sanitize:
+	@scripts/check-with $(@:check-%=%)
+coverage:
+	@scripts/check-with coverage
 floors:
 	@scripts/check-floors
 format:
