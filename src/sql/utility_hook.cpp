@@ -143,18 +143,18 @@ void OnUtility(PlannedStmt* planned, const char* source, bool read_only_tree, Pr
   if (!IsTransactionState()) {
     return;
   }
-  // None is left after a command that began a transaction of its own (DETACH PARTITION ... CONCURRENTLY).
-  const bool snapshot = !ActiveSnapshotSet();
-  if (snapshot) {
-    PushActiveSnapshot(GetTransactionSnapshot());
-  }
   catalog::FinishDrops(behavior);
   if (matters && pg::CatalogExists()) {
     replacing_function = false;
+    // None is left after a command that began a transaction of its own (DETACH PARTITION ... CONCURRENTLY).
+    const bool snapshot = !ActiveSnapshotSet();
+    if (snapshot) {
+      PushActiveSnapshot(GetTransactionSnapshot());
+    }
     WatchAfter(statement, watched);
-  }
-  if (snapshot) {
-    PopActiveSnapshot();
+    if (snapshot) {
+      PopActiveSnapshot();
+    }
   }
 }
 
