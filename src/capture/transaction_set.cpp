@@ -30,6 +30,7 @@ bool published = false;      // PRE_COMMIT has passed: what comes now is written
 bool rows_unpushed = false;  // rows in the journal that the ring does not know
 bool rows_pushed = false;
 bool wake = false;
+bool committed_prepared = false;
 
 bool last_commit_captured = false;  // outlives Reset: asked for until the commit has released everything
 
@@ -42,7 +43,7 @@ void Reset() {
   } else if (set != nullptr) {
     core::ClearDirtySet(set);
   }
-  set_was_large = published = rows_unpushed = rows_pushed = wake = false;
+  set_was_large = published = rows_unpushed = rows_pushed = wake = committed_prepared = false;
   shmem::EndBypassOfGraphCache();
 }
 
@@ -148,7 +149,7 @@ void WaitAfterCommit() {
 void PublishAsTopLevel() {
   ResourceOwner old = CurrentResourceOwner;
   CurrentResourceOwner = TopTransactionResourceOwner;
-  last_commit_captured = false;
+  last_commit_captured = committed_prepared;
   MemoryContext old_context = MemoryContextSwitchTo(TopTransactionContext);
   Publish();
   MemoryContextSwitchTo(old_context);
@@ -236,6 +237,8 @@ core::ByteSpan TakeCaptured() {
   }
   return {reinterpret_cast<const unsigned char*>(taken.data), static_cast<size_t>(taken.len)};
 }
+
+void NoteCommitPrepared() { wake = committed_prepared = true; }
 
 void WakeAtCommit() { wake = true; }
 

@@ -24,6 +24,9 @@ bool CapturedAnything();
 // to tv_* tables join its batch instead of the journal).
 core::ByteSpan TakeCaptured();
 
+// COMMIT PREPARED was run: this transaction counts as one that captured something, for whatever it committed.
+void NoteCommitPrepared();
+
 // Wakes the worker at commit even if nothing was captured.
 void WakeAtCommit();
 

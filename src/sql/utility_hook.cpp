@@ -2,6 +2,7 @@
 #include "sql/utility_hook.h"
 
 #include "bgw/launcher.h"
+#include "capture/transaction_set.h"
 #include "catalog/change.h"
 #include "catalog/drop.h"
 #include "pg/extension.h"
@@ -116,6 +117,9 @@ void OnUtility(PlannedStmt* planned, const char* source, bool read_only_tree, Pr
   Node* statement = planned->utilityStmt;
   if (IsA(statement, TransactionStmt) || !IsTransactionState() || !OidIsValid(MyDatabaseId)) {
     Next(planned, source, read_only_tree, context, parameters, environment, receiver, completion);
+    if (IsA(statement, TransactionStmt) && reinterpret_cast<TransactionStmt*>(statement)->kind == TRANS_STMT_COMMIT_PREPARED) {
+      capture::NoteCommitPrepared();
+    }
     return;
   }
   const Oid database = DatabaseWanted(statement);

@@ -104,6 +104,7 @@ def faults(server, rng, tables, actions):
 
     table = lambda: rng.choice(tables)
     name, values = rng.choice(SETTINGS)
+    paused = "(SELECT table_oid::regclass::text FROM pg_tview_meta ORDER BY random() LIMIT 1)"
     seconds = rng.uniform(0.2, 1.5)
     return [
         ("kill -9 of the worker", lambda: server.signal(WORKER, signal.SIGKILL)),
@@ -120,5 +121,6 @@ def faults(server, rng, tables, actions):
         ("an idle snapshot", lambda: server.hold("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT txid_current()", seconds)),
         (f"{name} = {values[0]}...", lambda: server.set(name, rng.choice(values))),
         ("DDL", lambda: server.run(rng.choice(actions))),
+        ("pause and resume", lambda: server.run(rng.choice(["SELECT pg_tviews_pause()", f"SELECT pg_tviews_pause({paused})", "SELECT pg_tviews_resume()"]))),
         ("a second database", other_database),
     ]

@@ -101,6 +101,7 @@ def one_round(server, rng, known, tables, actions, log):
     if rng.random() < 0.3:
         return done   # prepared transactions stay, with their locks; the next round settles both
     settle(server, rng)
+    server.run("SELECT pg_tviews_resume()", "60s")
     try:
         check(server)
     except drive.Failure as failure:
