@@ -89,6 +89,9 @@ bool DeriveAgain(Oid table, bool names_only) {
   error_context_stack = &callback;
   // Names in SQL functions mean what they mean at a refresh; constants are folded, which may run the owner's functions.
   const pg::OwnerContext as_owner = pg::EnterOwner(pg::OwnerOf(table), row.settings);
+  if (!names_only) {  // what it did not read before: capture triggers come there
+    CheckRights(list_difference_oid(lineage::RelationsRead(row.view), RelationsOf(table)), pg::OwnerOf(table));
+  }
   const List* relations = names_only ? LockRelationsRead(row.view, InvalidOid, ShareUpdateExclusiveLock)
                                           : LockRelationsRead(row.view, InvalidOid, ShareRowExclusiveLock, table);
   lineage::Request request = {row.view, row.key_count, key_columns, row.unkeyed_full, row.clock_allowed, table};

@@ -183,7 +183,9 @@ bool AnotherKeyWorks(Isolation* self) {
 
 // True when it makes no sense to go on: every key fails, and in one way.
 bool Hopeless(Isolation* self) {
-  if (self->singles_failed < kGiveUpAfter || self->applied > 0 || !self->alike || self->another_works) {
+  // A right that is missing is missing for all of them.
+  const int64 enough = self->first_error == ERRCODE_INSUFFICIENT_PRIVILEGE ? 1 : kGiveUpAfter;
+  if (self->singles_failed < enough || self->applied > 0 || !self->alike || self->another_works) {
     return false;
   }
   if (!self->probed) {
