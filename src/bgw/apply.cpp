@@ -1,6 +1,7 @@
 // Level by level: dirty keys to affected keys, refresh, and what the refresh itself changed for the levels above.
 #include "bgw/batch.h"
 #include "capture/transaction_set.h"
+#include "catalog/triggers.h"
 #include "core/record.h"
 #include "pg/extension.h"
 #include "pg/waitpoint.h"
@@ -213,7 +214,7 @@ void RefreshOne(Batch* batch, int t) {
     case refresh::Verdict::kApplied:
       SettleDeferred(batch, t, notes);
       if (batch->whole[t] && tview->state != catalog::State::kFresh) {
-        SetState(batch, t, catalog::State::kFresh);
+        SetState(batch, t, catalog::IsCaptureOff(tview->table) ? catalog::State::kDegraded : catalog::State::kFresh);
       }
       return;
     case refresh::Verdict::kDegraded: {

@@ -21,6 +21,7 @@ struct NotedDrop {
 };
 List* noted;          // of NotedDrop*, in TopTransactionContext
 List* lost_rows;      // OIDs of TVIEWs that lost rows with a partition or child, in TopTransactionContext
+List* lost_members;   // OIDs of the roots whose partitions were dropped, in TopTransactionContext
 
 // A partition or child goes, and its rows with it, without a trigger.
 void NoteLostRows(Oid relation) {
@@ -39,6 +40,15 @@ void NoteLostRows(Oid relation) {
       MemoryContextSwitchTo(saved);
     }
     CloseRows(&scan);
+  }
+}
+
+// A partition that was read goes: afterwards nobody can tell that its root carries the trigger for its sake.
+void NoteLostMember(Oid relation) {
+  if (get_rel_relispartition(relation)) {
+    MemoryContext saved = MemoryContextSwitchTo(TopTransactionContext);
+    lost_members = list_append_unique_oid(lost_members, RowHost(relation));
+    MemoryContextSwitchTo(saved);
   }
 }
 
@@ -81,6 +91,7 @@ void NoteDrop(Oid relation) {
     return;
   }
   NoteLostRows(relation);
+  NoteLostMember(relation);
   RowScan scan = OpenRowsByKey(pg::Table::kTview, kTviewIndex, tview_column::kTview, ObjectIdGetDatum(relation), true, nullptr);
   if (NextRow(&scan)) {
     MemoryContext saved = MemoryContextSwitchTo(TopTransactionContext);
@@ -95,6 +106,7 @@ void NoteDrop(Oid relation) {
 void ForgetNotedDrops() {
   noted = NIL;
   lost_rows = NIL;
+  lost_members = NIL;
 }
 
 void FinishDrops(DropBehavior behavior) {
@@ -116,6 +128,14 @@ void FinishDrops(DropBehavior behavior) {
     lost_rows = list_delete_first(lost_rows);
     if (pg::CatalogExists() && IsTviewTable(tview)) {
       MarkForReconciliation(tview);
+    }
+  }
+  while (lost_members != NIL) {
+    const Oid root = linitial_oid(lost_members);
+    lost_members = list_delete_first(lost_members);
+    if (pg::CatalogExists() && Exists(root) && RowTriggerState(root) != 0) {
+      LockAll(LosingTriggers(list_make1_oid(root)), AccessExclusiveLock);
+      RemoveUnneededTriggers(root);
     }
   }
 }

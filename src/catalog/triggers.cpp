@@ -3,6 +3,7 @@
 
 #include "catalog/graph.h"
 #include "catalog/internal_sql.h"
+#include "catalog/register.h"
 #include "catalog/registration.h"
 #include "catalog/rows.h"
 
@@ -131,6 +132,22 @@ char RowTriggerState(Oid relation) {
   systable_endscan(scan);
   table_close(triggers, AccessShareLock);
   return state;
+}
+
+bool IsCaptureOff(Oid tview) {
+  const List* sources = lcons_oid(tview, RelationsOf(tview));
+  const ListCell* source;
+  foreach (source, sources) {
+    const List* members = find_all_inheritors(lfirst_oid(source), NoLock, nullptr);
+    const ListCell* member;
+    foreach (member, members) {
+      const char state = RowTriggerState(lfirst_oid(member));
+      if (state != 0 && state != TRIGGER_FIRES_ALWAYS) {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 List* CaptureMembers(Oid relation) {

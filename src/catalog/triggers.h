@@ -32,6 +32,9 @@ bool IsCaptured(Oid relation);
 // The state of the row trigger that serves `relation`: 'A' as it should be, 'D' disabled, 'O' or 'R', 0: missing.
 char RowTriggerState(Oid relation);
 
+// Did somebody disable a capture trigger on the TVIEW's table or on what it reads?  Then it may differ from its view, whatever is compared.
+bool IsCaptureOff(Oid tview);
+
 // Removes the capture triggers of the tree of `relation` where no TVIEW reads them any more.
 void RemoveUnneededTriggers(Oid relation);
 

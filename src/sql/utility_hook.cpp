@@ -92,6 +92,7 @@ bool MayMatter(Node* statement) {
     case T_CreateForeignTableStmt:
     case T_IndexStmt:
     case T_DropStmt:
+    case T_DropOwnedStmt:
     case T_AlterEnumStmt:
     case T_CreateFunctionStmt:
     case T_AlterFunctionStmt:
@@ -169,7 +170,9 @@ void OnAccess(ObjectAccessType access, Oid object_class, Oid object, int sub_id,
   if (!IsTransactionState() || !OidIsValid(MyDatabaseId) || IsBootstrapProcessingMode()) {
     return;
   }
-  if (access == OAT_DROP && sub_id == 0) {
+  if (access == OAT_DROP && sub_id != 0 && object_class == RelationRelationId) {
+    NoteLostColumn(object);
+  } else if (access == OAT_DROP && sub_id == 0) {
     if (object_class == RelationRelationId) {
       catalog::NoteDrop(object);
     } else if (object_class == ExtensionRelationId && object == pg::ExtensionOid()) {
@@ -182,7 +185,7 @@ void OnAccess(ObjectAccessType access, Oid object_class, Oid object, int sub_id,
 
 void AtTransactionEvent(XactEvent event, void*) {
   if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) {
-    ForgetNotedFunctions();
+    ForgetNoted();
     replacing_function = false;
   }
 }

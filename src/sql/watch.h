@@ -32,6 +32,8 @@ bool IsCaptureTrigger(Node* statement);
 
 // From the object-access hook: a function was replaced.
 void NoteFunction(Oid function);
-void ForgetNotedFunctions();
+// From the object-access hook: a relation lost a column, with a type or whatever it needed.
+void NoteLostColumn(Oid relation);
+void ForgetNoted();
 
 }  // namespace tviews::sql

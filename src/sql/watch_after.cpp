@@ -23,7 +23,9 @@ using catalog::RunSql;
 using catalog::SqlContext;
 using catalog::TextArgument;
 
-List* functions;  // replaced by the running command, in TopTransactionContext
+// In TopTransactionContext, of the running command:
+List* functions;   // replaced
+List* narrowed;    // relations that lost columns
 
 bool Exists(Oid relation) { return OidIsValid(relation) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)); }
 
@@ -107,21 +109,26 @@ void SetDegraded(const List* tviews) {
 
 // pg_restore's ENABLE TRIGGER ALL turns ALWAYS into ordinary; what happened while capture was off is found by reconciling.
 void AfterTriggerChange(Oid relation) {
-  const bool is_tview = catalog::IsTviewTable(relation);
-  if (!is_tview && !catalog::IsCaptured(relation)) {
-    return;
+  const char state = catalog::RowTriggerState(relation);
+  if (state == 0) {
+    return;  // no TVIEW reads it, nor one of its partitions
   }
   List* readers = TviewsOverTree(relation, false);
-  if (is_tview) {
-    readers = lcons_oid(relation, readers);  // users may have written to it
+  const Oid tview = catalog::TviewOf(relation);
+  if (OidIsValid(tview)) {
+    readers = list_append_unique_oid(readers, tview);  // users may have written to it
   }
-  const char state = catalog::RowTriggerState(relation);
   if (state == TRIGGER_DISABLED) {
     SetDegraded(readers);
     ereport(WARNING, (errmsg("capture is disabled on table \"%s\"", get_rel_name(relation)), errdetail("TVIEWs that read it are degraded until its triggers are enabled.")));
   } else if (state != TRIGGER_FIRES_ALWAYS) {
-    catalog::EnsureCaptureTriggers(relation);
+    const List* members = find_all_inheritors(relation, NoLock, nullptr);
     const ListCell* cell;
+    foreach (cell, members) {  // a root carries the trigger for partitions that are read, too
+      if (catalog::IsCaptured(lfirst_oid(cell)) || OidIsValid(catalog::TviewOf(lfirst_oid(cell)))) {
+        catalog::EnsureCaptureTriggers(lfirst_oid(cell));
+      }
+    }
     foreach (cell, readers) {
       catalog::MarkForReconciliation(lfirst_oid(cell));
     }
@@ -185,6 +192,19 @@ void AfterRename(const Watched& watched, bool is_tview) {
   }
 }
 
+// DROP TYPE ... CASCADE, DROP OWNED: a column went, and no ALTER TABLE said so.
+void AfterLostColumn(Oid relation) {
+  if (!Exists(relation)) {
+    return;
+  }
+  const Oid tview = catalog::TviewOf(relation);
+  if (OidIsValid(tview) && !catalog::IsBeingReplaced(tview)) {
+    CheckTviewTable(tview);
+  }
+  RegisterAgainAll(TviewsOver(RelationRelationId, relation, true));
+  RegisterAgainAll(TviewsOverType(get_rel_type_id(relation)));
+}
+
 void AfterRelationChange(const Watched& watched) {
   if (watched.old_column != nullptr) {
     RenameInPoints(watched.relation, watched.old_column, watched.new_column);
@@ -238,6 +258,14 @@ void WatchAfter(Node* statement, const Watched& watched) {
     CommandCounterIncrement();
     RegisterAgainAll(TviewsOver(ProcedureRelationId, function, false));
   }
+  while (narrowed != NIL) {
+    const Oid relation = linitial_oid(narrowed);
+    narrowed = list_delete_first(narrowed);
+    if (!watched.widened) {  // ALTER TABLE: AfterRelationChange
+      CommandCounterIncrement();
+      AfterLostColumn(relation);
+    }
+  }
   if (!watched.any) {
     return;
   }
@@ -286,6 +314,12 @@ void NoteFunction(Oid function) {
   MemoryContextSwitchTo(saved);
 }
 
-void ForgetNotedFunctions() { functions = NIL; }
+void NoteLostColumn(Oid relation) {
+  MemoryContext saved = MemoryContextSwitchTo(TopTransactionContext);
+  narrowed = list_append_unique_oid(narrowed, relation);
+  MemoryContextSwitchTo(saved);
+}
+
+void ForgetNoted() { functions = narrowed = NIL; }
 
 }  // namespace tviews::sql
