@@ -112,3 +112,21 @@ CREATE OR REPLACE FUNCTION pg_tviews_debug_queue() RETURNS jsonb LANGUAGE sql VO
                             'records', (SELECT to_jsonb(r) FROM @extschema@.pg_tviews_records_data() r),
                             'deferred', (SELECT COALESCE(jsonb_agg(to_jsonb(d)), '[]') FROM @extschema@.pg_tviews_deferred_keys d))
 $$;
+
+CREATE FUNCTION pg_tviews_long_data(
+    OUT database oid, OUT pid integer, OUT state text, OUT tview oid, OUT refreshes bigint, OUT keys bigint, OUT restarts bigint,
+    OUT started_at timestamptz, OUT last_refresh_at timestamptz, OUT waiting_for text, OUT last_error text)
+  RETURNS SETOF record LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_long_data() IS 'pg_tviews: behind pg_tviews_workers: the processes that compare TVIEWs as a whole';
+
+CREATE OR REPLACE VIEW pg_tviews_workers AS
+  SELECT b.datname AS database, d.pid, 'refresh'::text AS kind, d.state, d.batches, d.keys, d.restarts, d.started_at, d.last_batch_at, d.waiting_for,
+         d.last_error
+  FROM pg_tviews_databases_data() d LEFT JOIN pg_catalog.pg_database b ON b.oid = d.database
+  UNION ALL
+  SELECT b.datname, l.pid, 'long refresh', l.state, l.refreshes, l.keys, l.restarts, l.started_at, l.last_refresh_at, l.waiting_for, l.last_error
+  FROM pg_tviews_long_data() l LEFT JOIN pg_catalog.pg_database b ON b.oid = l.database
+  UNION ALL
+  SELECT NULL, a.pid, 'launcher', 'idle', NULL, NULL, NULL, a.backend_start, NULL, NULL, NULL
+  FROM pg_catalog.pg_stat_activity a WHERE a.backend_type = 'pg_tviews launcher';
+COMMENT ON VIEW pg_tviews_workers IS 'the launcher, the refresh workers and the processes for long refreshes; errors are shown to members of pg_monitor';

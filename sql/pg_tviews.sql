@@ -264,6 +264,12 @@ CREATE FUNCTION pg_tviews_databases_data(
   RETURNS SETOF record LANGUAGE c VOLATILE ROWS 4 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_databases_data() IS 'pg_tviews: behind pg_tviews_workers, pg_tviews_queue_realtime and pg_tviews_freshness';
 
+CREATE FUNCTION pg_tviews_long_data(
+    OUT database oid, OUT pid integer, OUT state text, OUT tview oid, OUT refreshes bigint, OUT keys bigint, OUT restarts bigint,
+    OUT started_at timestamptz, OUT last_refresh_at timestamptz, OUT waiting_for text, OUT last_error text)
+  RETURNS SETOF record LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_long_data() IS 'pg_tviews: behind pg_tviews_workers: the processes that compare TVIEWs as a whole';
+
 CREATE FUNCTION pg_tviews_cache_data(
     OUT cache_type text, OUT entries bigint, OUT capacity bigint, OUT hits bigint, OUT misses bigint, OUT evictions bigint,
     OUT hit_ratio double precision, OUT estimated_size bigint)
@@ -375,9 +381,12 @@ CREATE VIEW pg_tviews_workers AS
          d.last_error
   FROM pg_tviews_databases_data() d LEFT JOIN pg_catalog.pg_database b ON b.oid = d.database
   UNION ALL
+  SELECT b.datname, l.pid, 'long refresh', l.state, l.refreshes, l.keys, l.restarts, l.started_at, l.last_refresh_at, l.waiting_for, l.last_error
+  FROM pg_tviews_long_data() l LEFT JOIN pg_catalog.pg_database b ON b.oid = l.database
+  UNION ALL
   SELECT NULL, a.pid, 'launcher', 'idle', NULL, NULL, NULL, a.backend_start, NULL, NULL, NULL
   FROM pg_catalog.pg_stat_activity a WHERE a.backend_type = 'pg_tviews launcher';
-COMMENT ON VIEW pg_tviews_workers IS 'the launcher and the refresh workers; errors are shown to members of pg_monitor';
+COMMENT ON VIEW pg_tviews_workers IS 'the launcher, the refresh workers and the processes for long refreshes; errors are shown to members of pg_monitor';
 GRANT SELECT ON pg_tviews_workers TO PUBLIC;
 
 CREATE VIEW pg_tview_audit_log WITH (security_barrier) AS

@@ -1,62 +1,24 @@
 // Level by level: dirty keys to affected keys, refresh, and what the refresh itself changed for the levels above.
 #include "bgw/batch.h"
+#include "bgw/defer_notes.h"
 #include "capture/transaction_set.h"
 #include "catalog/triggers.h"
 #include "core/record.h"
 #include "pg/extension.h"
 #include "pg/waitpoint.h"
 #include "refresh/deferred.h"
+#include "refresh/detached.h"
 #include "refresh/isolate.h"
 #include "refresh/map_keys.h"
 
 namespace tviews::bgw {
 namespace {
 
-struct Failure {
-  char sqlstate[6];
-  char message[256];
-};
-
-// A key that the refresh of a TVIEW could not apply.  Noted during the refresh, written after it, outside of its subtransactions.
-struct DeferNote {
-  core::ByteSpan key;
-  const char *reason, *sqlstate, *message;
-  DeferNote* next;
-};
-
-struct DeferNotes {
-  DeferNote* first;
-  MemoryContext context;
-};
-
-core::ByteSpan CopySpan(core::ByteSpan span) {
-  unsigned char* data = static_cast<unsigned char*>(palloc(span.size + 1));
-  if (span.size > 0) {
-    memcpy(data, span.data, span.size);
-  }
-  return {data, span.size};
-}
-
-void NoteDeferred(void* context, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message) {
-  auto* notes = static_cast<DeferNotes*>(context);
-  const MemoryContext caller = MemoryContextSwitchTo(notes->context);
-  auto* note = static_cast<DeferNote*>(palloc(sizeof(DeferNote)));
-  *note = {CopySpan(key), pstrdup(reason), sqlstate == nullptr ? nullptr : pstrdup(sqlstate), message == nullptr ? nullptr : pstrdup(message),
-           notes->first};
-  notes->first = note;
-  MemoryContextSwitchTo(caller);
-}
+using Failure = MapFailure;
 
 void SetState(Batch* batch, int t, catalog::State state) {
   catalog::Tview* tview = &batch->worker->indexed.graph->tviews[t];
-  Oid types[] = {OIDOID, CHAROID};
-  Datum values[] = {ObjectIdGetDatum(tview->table), CharGetDatum(static_cast<char>(state))};
-  if (SPI_connect() != SPI_OK_CONNECT ||
-      SPI_execute_with_args(psprintf("UPDATE %s.pg_tview_catalog SET state = $2 WHERE tview = $1 AND state <> $2", pg::ExtensionSchema()), 2,
-                            types, values, nullptr, false, 0) != SPI_OK_UPDATE) {
-    elog(ERROR, "could not set the state of TVIEW \"%s\"", tview->entity);
-  }
-  SPI_finish();
+  WriteState(tview, state);
   tview->state = state;
 }
 
@@ -76,8 +38,8 @@ void PublishSlowest(const catalog::Tview& tview, Oid relation, double ms) {
   }
 }
 
-// From the dirty keys of this batch to the affected keys of TVIEW t.  False: a mapping raises whatever it is given.  When the keys of
-// some values could not be found, `failure` says why, else its sqlstate is empty.
+}  // namespace
+
 bool MapAll(Batch* batch, int t, Failure* failure) {
   Worker* worker = batch->worker;
   const IndexedGraph& indexed = worker->indexed;
@@ -116,6 +78,8 @@ bool MapAll(Batch* batch, int t, Failure* failure) {
   }
   return true;
 }
+
+namespace {
 
 shmem::RefreshEntry* NewEntry(Batch* batch, int t) {
   const catalog::Tview& tview = batch->worker->indexed.graph->tviews[t];
@@ -198,17 +162,10 @@ void RefreshOne(Batch* batch, int t) {
   const refresh::IsolatedResult isolated = refresh::RefreshIsolated(tview, worker->affected, t, batch->whole[t], HasDirectWrites(batch, t), NoteDeferred, &notes);
   INSTR_TIME_SET_CURRENT(duration);
   INSTR_TIME_SUBTRACT(duration, start);
-  entry->duration_ms = INSTR_TIME_GET_MILLISEC(duration);
+  DescribeRefresh(isolated, INSTR_TIME_GET_MILLISEC(duration), entry);
   if (batch->whole[t]) {
-    refresh::NoteWholeTime(tview->table, entry->duration_ms);
+    shmem::PublishWholeTime(tview->table, entry->duration_ms);
   }
-  entry->keys = isolated.result.keys;
-  entry->inserted = isolated.result.inserted;
-  entry->updated = isolated.result.updated;
-  entry->deleted = isolated.result.deleted;
-  entry->unchanged = isolated.result.unchanged;
-  strlcpy(entry->form, refresh::FormName(isolated.result.form), sizeof(entry->form));
-  strlcpy(entry->sqlstate, isolated.sqlstate, sizeof(entry->sqlstate));
   strlcpy(batch->messages[batch->entry_count - 1], isolated.message, sizeof(batch->messages[0]));
   switch (isolated.verdict) {
     case refresh::Verdict::kApplied:
@@ -251,10 +208,18 @@ void ParkUnmapped(Batch* batch, int t, const Failure& failure) {
 void RefreshTview(Batch* batch, int t) {
   Worker* worker = batch->worker;
   const catalog::Tview& tview = worker->indexed.graph->tviews[t];
+  if (batch->excluded[t] && batch->detached[t]) {
+    refresh::Detach(&tview);
+    return;
+  }
   if (batch->excluded[t]) {
     if (batch->whole[t] || !batch->deferred_rows || !refresh::IsDeferredWhole(tview.table)) {
       DeferWhole(batch, t, "locked", nullptr);
     }
+    return;
+  }
+  if (batch->detached[t]) {
+    DeferWhileDetached(batch, t);
     return;
   }
   Failure failure = {};
@@ -285,6 +250,9 @@ void RefreshTview(Batch* batch, int t) {
     DeferPaused(batch, t);
   } else if (!asked && (coalesce_until = CoalesceUntil(batch, tview)) != 0) {
     DeferAll(batch, t, "coalesced", coalesce_until);
+  } else if (batch->whole[t] && IsLong(batch, t)) {
+    LeaveToLongProcess(batch, t);
+    NoteRefreshed(batch, tview);
   } else {
     RefreshOne(batch, t);
     NoteRefreshed(batch, tview);

@@ -10,12 +10,6 @@
 namespace tviews::bgw {
 namespace {
 
-uint64 FullXid(TransactionId xid) {
-  const FullTransactionId next = ReadNextFullTransactionId();
-  const uint32 epoch = EpochFromFullTransactionId(next) - (xid > XidFromFullTransactionId(next) ? 1 : 0);
-  return U64FromFullTransactionId(FullTransactionIdFromEpochAndXid(epoch, xid));
-}
-
 void SetState(Worker* worker, shmem::WorkerState state) { pg_atomic_write_u32(&worker->slot->worker_state, static_cast<uint32>(state)); }
 
 // Pushes a fresh snapshot and makes the graph the one it sees.
@@ -72,14 +66,6 @@ void LockAndSelect(Batch* batch) {
     Select(batch);
     WantLocks(batch);
   }
-}
-
-AppliedSnapshot DescribeSnapshot(Snapshot snapshot) {
-  AppliedSnapshot applied;
-  applied.xmin = FullXid(snapshot->xmin);
-  applied.xmax = snapshot->xcnt > 0 || snapshot->suboverflowed ? applied.xmin : FullXid(snapshot->xmax);
-  applied.at = 0;
-  return applied;
 }
 
 void DeleteConsumed(const Batch* batch) {
@@ -144,7 +130,11 @@ BatchOutcome RunBatch(Worker* worker) {
   if (batch->deferred_rows) {
     CommandCounterIncrement();
     UpdateActiveSnapshotCommandId();
-    refresh::CountDeferred(&outcome.blocking, &parked);
+    const refresh::DeferredCounts counts = refresh::CountDeferred();
+    outcome.blocking = counts.blocking;
+    outcome.refreshing = counts.refreshing;
+    outcome.detached = counts.detached;
+    parked = counts.parked;
     worker->next_due = refresh::NextDue();
   }
   worker->next_timer = NextTimer(worker->indexed.graph);

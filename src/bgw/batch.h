@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bgw/worker.h"
+#include "refresh/isolate.h"
 #include "shmem/statistics.h"
 
 namespace tviews::bgw {
@@ -23,6 +24,7 @@ struct Batch {
   bool *reached, *whole, *due;
   bool *timed;                 // whole because its timer says so
   bool *excluded;              // reached, but a lock it needs is held by somebody for long: the TVIEW is deferred as a whole
+  bool *detached;              // the second process compares it: its keys are deferred
   TimestampTz *since;          // push time of the oldest record that reached the TVIEW; 0: unknown
   TimestampTz *point_since;
   Consumed* consumed;
@@ -44,10 +46,32 @@ struct Batch {
 void Select(Batch* batch);
 // Adds the locks that the reached TVIEWs need to batch->locks.
 void WantLocks(Batch* batch);
+// Adds the locks on what TVIEW t reads and is made of, except its object locks.
+void WantTview(LockSet* locks, const IndexedGraph& indexed, int t);
 // The first mapping of `point` in graph->mappings, which are sorted by it.
 int FirstMapping(const catalog::Graph* graph, core::PointId point);
 
+// More keys than this are deferred as the whole TVIEW.
+inline constexpr size_t kMostDeferredKeys = 10000;
+
+// detach.cpp
+// Marks the reached TVIEWs that are left to the second process; those left to it that it cannot take are compared by this batch.
+void FindDetached(Batch* batch);
+// Would comparing all of TVIEW t keep the others waiting?
+bool IsLong(const Batch* batch, int t);
+// Leaves TVIEW t to the second process, which compares all of it with a snapshot that is still to come.  Ereports.
+void LeaveToLongProcess(Batch* batch, int t);
+// Defers the keys that batch has for a detached TVIEW.  Ereports.
+void DeferWhileDetached(Batch* batch, int t);
+
 // apply.cpp
+// From the dirty keys of this batch to the affected keys of TVIEW t.  False: a mapping raises whatever it is given.  When the keys of
+// some values could not be found, `failure` says why, else its sqlstate is empty.
+struct MapFailure {
+  char sqlstate[6];
+  char message[256];
+};
+bool MapAll(Batch* batch, int t, MapFailure* failure);
 // Refreshes the reached TVIEWs level by level under the active snapshot.  Ereports.
 void ApplyLevels(Batch* batch);
 
@@ -71,6 +95,10 @@ struct AppliedSnapshot {
   uint64 xmin, xmax;
   TimestampTz at;
 };
+// What a refresh that took `ms` came to, as the performance log has it.
+void DescribeRefresh(const refresh::IsolatedResult& isolated, double ms, shmem::RefreshEntry* entry);
+// S for monitoring.
+AppliedSnapshot DescribeSnapshot(Snapshot snapshot);
 // Logs the refreshes of a batch that has committed.
 void LogBatch(const Batch* batch, const AppliedSnapshot& applied);
 // min_interval: until when changes of this TVIEW wait, for it was refreshed just now; 0: they do not.

@@ -3,12 +3,6 @@
 #include "refresh/deferred.h"
 
 namespace tviews::bgw {
-namespace {
-
-// More keys than this are deferred as the whole TVIEW.
-constexpr size_t kMostDeferredKeys = 10000;
-
-}  // namespace
 
 void DeferAll(Batch* batch, int t, const char* reason, TimestampTz until) {
   const core::KeySets* affected = batch->worker->affected;

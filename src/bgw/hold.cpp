@@ -84,7 +84,8 @@ void RegisterCallback() {
 
 bool IsGone(shmem::Database* slot) {
   const auto state = static_cast<shmem::WorkerState>(pg_atomic_read_u32(&slot->worker_state));
-  return slot->worker_pid == 0 && state != shmem::WorkerState::kStarting;
+  const auto second = static_cast<shmem::WorkerState>(pg_atomic_read_u32(&slot->long_process.state));
+  return slot->long_process.pid == 0 && second != shmem::WorkerState::kStarting && slot->worker_pid == 0 && state != shmem::WorkerState::kStarting;
 }
 
 }  // namespace
@@ -103,11 +104,16 @@ void HoldWorkerAway(Oid database) {
   pg_atomic_fetch_add_u32(&slot->stop_holders, 1);
   for (int waited_ms = 0; waited_ms < 2000 && !IsGone(slot); waited_ms += 10) {
     CHECK_FOR_INTERRUPTS();
-    const pid_t pid = slot->worker_pid;
+    const pid_t pid = slot->worker_pid, second = slot->long_process.pid;
     if (waited_ms == 50 && pid != 0) {
       kill(pid, SIGTERM);  // it is in the middle of a batch: the journal still has everything
     } else {
       shmem::WakeWorker(slot);
+    }
+    if (waited_ms == 50 && second != 0) {
+      kill(second, SIGTERM);
+    } else {
+      shmem::WantLongProcess(slot);  // wakes it
     }
     pg_usleep(10000);
   }

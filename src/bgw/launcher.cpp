@@ -1,6 +1,8 @@
 // The launcher: probes each database once, then keeps one refresh worker per database that has the extension.
 #include "bgw/launcher.h"
 
+#include "bgw/long_process.h"
+
 #include "core/backoff.h"
 #include "pg/settings.h"
 #include "shmem/database.h"
@@ -151,8 +153,18 @@ TimestampTz Supervise(int i, TimestampTz now) {
     probed = list_append_unique_oid(probed, database);
     MemoryContextSwitchTo(caller);
   }
+  bool busy;
+  const bool here = list_member_oid(databases, database) && StateOf(slot) != shmem::WorkerState::kStopping;
+  const TimestampTz look = SuperviseLong(i, here, now, &busy);
   if (IsRunning(slot, worker, now) || pg_atomic_read_u32(&slot->stop_holders) > 0) {
-    return DT_NOEND;  // its end, or the release, wakes the launcher
+    return look;  // its end, or the release, wakes the launcher
+  }
+  if (busy && !here) {
+    const pid_t pid = slot->long_process.pid;
+    if (pid != 0) {
+      kill(pid, SIGTERM);  // its end wakes the launcher
+    }
+    return look;
   }
   if (!list_member_oid(databases, database)) {
     Free(slot, worker);
@@ -165,7 +177,7 @@ TimestampTz Supervise(int i, TimestampTz now) {
   if (worker->next_attempt <= now) {
     Start(slot, worker, now);
   }
-  return worker->handle == nullptr ? worker->next_attempt : DT_NOEND;
+  return worker->handle == nullptr ? Min(worker->next_attempt, look) : look;
 }
 
 // Claims slots for databases not looked at yet, a few at a time: the worker leaves when the extension is not there.

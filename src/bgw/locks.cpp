@@ -3,26 +3,21 @@
 #include "pg/extension.h"
 #include "shmem/lwlock.h"
 
-extern "C" {
-#if PG_VERSION_NUM < 170000
-#endif
-}
-
 namespace tviews::bgw {
 namespace {
 
 int Compare(const void* a, const void* b) {
   const auto* left = static_cast<const LockSet::Entry*>(a);
   const auto* right = static_cast<const LockSet::Entry*>(b);
-  if (left->object != right->object) {
-    return left->object ? 1 : -1;
+  if (left->kind != right->kind) {
+    return left->kind < right->kind ? -1 : 1;
   }
   return left->oid < right->oid ? -1 : left->oid > right->oid;
 }
 
 void SetWaitingFor(Worker* worker, const char* what) {
   shmem::ScopedLock lock(&worker->slot->lock, LW_EXCLUSIVE);
-  strlcpy(worker->slot->waiting_for, what, sizeof(worker->slot->waiting_for));
+  strlcpy(worker->waiting_for, what, sizeof(worker->slot->waiting_for));
 }
 
 // Says in shared memory which lock is awaited, and who holds it.
@@ -30,7 +25,7 @@ void AnnounceWait(Worker* worker, const LockSet::Entry& entry, const LOCKTAG* ta
   char* name = get_rel_name(entry.oid);
   char* schema = name == nullptr ? nullptr : get_namespace_name(get_rel_namespace(entry.oid));
   char what[sizeof(worker->slot->waiting_for)];
-  int length = snprintf(what, sizeof(what), "%s %s", entry.object ? "TVIEW" : "relation",
+  int length = snprintf(what, sizeof(what), "%s %s", entry.kind == LockKind::kRelation ? "relation" : "TVIEW",
                         schema == nullptr ? psprintf("%u", entry.oid) : quote_qualified_identifier(schema, name));
   int conflicts = 0;
   VirtualTransactionId* holders = GetLockConflicts(tag, entry.mode, &conflicts);
@@ -46,15 +41,15 @@ void AnnounceWait(Worker* worker, const LockSet::Entry& entry, const LOCKTAG* ta
   }
   SetWaitingFor(worker, what);
   worker->lock_waited_for = entry.oid;
-  pg_atomic_write_u32(&worker->slot->worker_state, static_cast<uint32>(shmem::WorkerState::kWaitingForLock));
+  pg_atomic_write_u32(worker->state, static_cast<uint32>(shmem::WorkerState::kWaitingForLock));
 }
 
 void TakeOne(Worker* worker, const LockSet::Entry& entry) {
   LOCKTAG tag;
-  if (entry.object) {
-    SET_LOCKTAG_OBJECT(tag, MyDatabaseId, pg::TableOid(pg::Table::kTview), entry.oid, 0);
-  } else {
+  if (entry.kind == LockKind::kRelation) {
     SET_LOCKTAG_RELATION(tag, MyDatabaseId, entry.oid);
+  } else {
+    SET_LOCKTAG_OBJECT(tag, MyDatabaseId, pg::TableOid(pg::Table::kTview), entry.oid, entry.kind == LockKind::kDeferred ? 1 : 0);
   }
   LockAcquireResult got = LockAcquire(&tag, entry.mode, false, true);
   if (got == LOCKACQUIRE_NOT_AVAIL) {
@@ -64,7 +59,7 @@ void TakeOne(Worker* worker, const LockSet::Entry& entry) {
       SetWaitingFor(worker, "");
     }
     worker->lock_waited_for = InvalidOid;
-    pg_atomic_write_u32(&worker->slot->worker_state, static_cast<uint32>(shmem::WorkerState::kWorking));
+    pg_atomic_write_u32(worker->state, static_cast<uint32>(shmem::WorkerState::kWorking));
   }
   if (got != LOCKACQUIRE_ALREADY_HELD) {
     AcceptInvalidationMessages();
@@ -77,23 +72,23 @@ void WantChildren(LockSet* locks) {
   for (int i = 0; i < count; ++i) {
     const LockSet::Entry entry = locks->entries[i];
     // It may have been dropped since the graph was read.
-    if (entry.held || entry.object || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entry.oid)) || !has_subclass(entry.oid)) {
+    if (entry.held || entry.kind != LockKind::kRelation || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entry.oid)) || !has_subclass(entry.oid)) {
       continue;
     }
     ListCell* cell;
     List* members = find_all_inheritors(entry.oid, NoLock, nullptr);
     foreach (cell, members) {
-      Want(locks, lfirst_oid(cell), false, entry.mode);
+      Want(locks, lfirst_oid(cell), LockKind::kRelation, entry.mode);
     }
   }
 }
 
 }  // namespace
 
-void Want(LockSet* locks, Oid oid, bool object, LOCKMODE mode) {
+void Want(LockSet* locks, Oid oid, LockKind kind, LOCKMODE mode) {
   for (int i = 0; i < locks->count; ++i) {
     LockSet::Entry* entry = &locks->entries[i];
-    if (entry->oid == oid && entry->object == object) {
+    if (entry->oid == oid && entry->kind == kind) {
       if (mode > entry->mode) {
         entry->mode = mode;
         entry->held = false;
@@ -106,7 +101,7 @@ void Want(LockSet* locks, Oid oid, bool object, LOCKMODE mode) {
     const Size bytes = sizeof(LockSet::Entry) * locks->room;
     locks->entries = static_cast<LockSet::Entry*>(locks->entries == nullptr ? palloc(bytes) : repalloc(locks->entries, bytes));
   }
-  locks->entries[locks->count++] = {oid, object, mode, false};
+  locks->entries[locks->count++] = {oid, kind, mode, false};
 }
 
 bool TakeLocks(Worker* worker, LockSet* locks) {

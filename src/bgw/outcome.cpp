@@ -10,6 +10,12 @@ struct LastRefresh {
   TimestampTz at;
 };
 
+uint64 FullXid(TransactionId xid) {
+  const FullTransactionId next = ReadNextFullTransactionId();
+  const uint32 epoch = EpochFromFullTransactionId(next) - (xid > XidFromFullTransactionId(next) ? 1 : 0);
+  return U64FromFullTransactionId(FullTransactionIdFromEpochAndXid(epoch, xid));
+}
+
 }  // namespace
 
 TimestampTz CoalesceUntil(const Batch* batch, const catalog::Tview& tview) {
@@ -33,6 +39,25 @@ void NoteRefreshed(const Batch* batch, const catalog::Tview& tview) {
   }
   auto* last = static_cast<LastRefresh*>(hash_search(batch->worker->refreshed, &tview.table, HASH_ENTER, nullptr));
   last->at = batch->began;
+}
+
+AppliedSnapshot DescribeSnapshot(Snapshot snapshot) {
+  AppliedSnapshot applied;
+  applied.xmin = FullXid(snapshot->xmin);
+  applied.xmax = snapshot->xcnt > 0 || snapshot->suboverflowed ? applied.xmin : FullXid(snapshot->xmax);
+  applied.at = 0;
+  return applied;
+}
+
+void DescribeRefresh(const refresh::IsolatedResult& isolated, double ms, shmem::RefreshEntry* entry) {
+  entry->duration_ms = ms;
+  entry->keys = isolated.result.keys;
+  entry->inserted = isolated.result.inserted;
+  entry->updated = isolated.result.updated;
+  entry->deleted = isolated.result.deleted;
+  entry->unchanged = isolated.result.unchanged;
+  strlcpy(entry->form, refresh::FormName(isolated.result.form), sizeof(entry->form));
+  strlcpy(entry->sqlstate, isolated.sqlstate, sizeof(entry->sqlstate));
 }
 
 void LogBatch(const Batch* batch, const AppliedSnapshot& applied) {

@@ -197,6 +197,7 @@ void Select(Batch* batch) {
   batch->due = NewArray<bool>(graph->tview_count);
   batch->timed = NewArray<bool>(graph->tview_count);
   batch->excluded = NewArray<bool>(graph->tview_count);
+  batch->detached = NewArray<bool>(graph->tview_count);
   batch->since = NewArray<TimestampTz>(graph->tview_count);
   batch->point_since = NewArray<TimestampTz>(graph->point_count);
   batch->consumed_count = batch->gone = 0;
@@ -209,7 +210,17 @@ void Select(Batch* batch) {
     refresh::CollectDue(graph, GetCurrentTimestamp(), worker->affected, batch->whole);
   }
   CollectTimers(batch);
+  FindDetached(batch);
   Close(batch);
+}
+
+void WantTview(LockSet* locks, const IndexedGraph& indexed, int t) {
+  const catalog::Tview& tview = indexed.graph->tviews[t];
+  for (int r = indexed.reads_first[t]; r < indexed.reads_first[t + 1]; ++r) {
+    Want(locks, indexed.graph->reads[indexed.reads_order[r]].relation, LockKind::kRelation, AccessShareLock);
+  }
+  Want(locks, tview.view, LockKind::kRelation, AccessShareLock);
+  Want(locks, tview.table, LockKind::kRelation, RowExclusiveLock);
 }
 
 void WantLocks(Batch* batch) {
@@ -219,16 +230,14 @@ void WantLocks(Batch* batch) {
       continue;
     }
     batch->excluded[t] = NeedsAvoided(batch, t);
-    if (batch->excluded[t]) {
-      continue;
+    if (!batch->excluded[t]) {
+      WantTview(&batch->locks, indexed, t);
     }
-    const catalog::Tview& tview = indexed.graph->tviews[t];
-    for (int r = indexed.reads_first[t]; r < indexed.reads_first[t + 1]; ++r) {
-      Want(&batch->locks, indexed.graph->reads[indexed.reads_order[r]].relation, false, AccessShareLock);
+    if (batch->detached[t]) {
+      Want(&batch->locks, indexed.graph->tviews[t].table, LockKind::kDeferred, ExclusiveLock);
+    } else if (!batch->excluded[t]) {
+      Want(&batch->locks, indexed.graph->tviews[t].table, LockKind::kObject, ExclusiveLock);
     }
-    Want(&batch->locks, tview.view, false, AccessShareLock);
-    Want(&batch->locks, tview.table, false, RowExclusiveLock);
-    Want(&batch->locks, tview.table, true, ExclusiveLock);
   }
 }
 

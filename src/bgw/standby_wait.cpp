@@ -62,10 +62,9 @@ void EndVirtualTransaction() {
 
 bool AnythingDeferred() {
   PushActiveSnapshot(GetLatestSnapshot());
-  int64 blocking = 0, parked = 0;
-  refresh::CountDeferred(&blocking, &parked);
+  const refresh::DeferredCounts counts = refresh::CountDeferred();
   PopActiveSnapshot();
-  return blocking > 0;
+  return counts.blocking + counts.refreshing > 0;
 }
 
 // Has the transaction ended, as far as is replayed?

@@ -41,7 +41,7 @@ void Wait() {
     ConditionVariablePrepareToSleep(&slot->applied);
     bool applied;
     long left;
-    while (!(applied = pg_atomic_read_u64(&slot->wait_completed) >= ticket) && (left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)) > 0) {
+    while (!(applied = pg_atomic_read_u64(&slot->batch_completed) >= ticket) && (left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)) > 0) {
       if (ConditionVariableTimedSleep(&slot->applied, Min(left, kSliceMs), PG_WAIT_EXTENSION)) {
         shmem::WakeWorker(slot);
       }

@@ -52,6 +52,8 @@ void Attach(Oid database) {
     proc_exit(0);  // the database went away before the worker came
   }
   before_shmem_exit(Detach, 0);
+  me.state = &me.slot->worker_state;
+  me.waiting_for = me.slot->waiting_for;
   shmem::ScopedLock lock(&me.slot->lock, LW_EXCLUSIVE);
   me.slot->worker_latch = MyLatch;
   me.slot->worker_pid = MyProcPid;
@@ -188,9 +190,9 @@ bool TryBatch(BatchOutcome* outcome) {
   return done;
 }
 
-void AnswerWaiters(uint64 requested) {
-  if (pg_atomic_read_u64(&me.slot->wait_completed) < requested) {
-    pg_atomic_write_u64(&me.slot->wait_completed, requested);
+void Answer(pg_atomic_uint64* completed, uint64 requested) {
+  if (pg_atomic_read_u64(completed) < requested) {
+    pg_atomic_write_u64(completed, requested);
     ConditionVariableBroadcast(&me.slot->applied);
   }
 }
@@ -232,15 +234,22 @@ long Round() {
     return kAgain;  // whoever commits must know of it first
   }
   if (me.all_paused) {
-    AnswerWaiters(requested);  // nobody waits for a paused TVIEW
+    Answer(&me.slot->batch_completed, requested);
+    Answer(&me.slot->wait_completed, requested);  // nobody waits for a paused TVIEW
     return kForever;
   }
   const long flush_ms = pgstat_report_stat(false);
   if (outcome.leftover) {
     return kAgain;
   }
+  if (outcome.detached > 0) {
+    shmem::WantLongProcess(me.slot);
+  }
   if (!me.rescan && outcome.blocking == 0) {
-    AnswerWaiters(requested);
+    Answer(&me.slot->batch_completed, requested);
+    if (outcome.refreshing == 0) {
+      Answer(&me.slot->wait_completed, requested);
+    }
   }
   pg_atomic_write_u32(&me.slot->waiting_records, outcome.waiting);
   pg_memory_barrier();
@@ -296,6 +305,7 @@ void HandleEvents() {
 }  // namespace
 
 bool AmRefreshWorker() { return am_refresh_worker; }
+void SetRefreshWorker() { am_refresh_worker = true; }
 
 }  // namespace tviews::bgw
 

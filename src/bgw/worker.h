@@ -20,6 +20,8 @@ struct IndexedGraph {
 
 struct Worker {
   shmem::Database* slot;
+  pg_atomic_uint32* state;  // in the slot: of the process that this is
+  char* waiting_for;        // there too, guarded by its lock
   core::Pending* pending;
   core::KeySets* dirty;     // set number = capture point
   core::KeySets* affected;  // set number = index of the TVIEW in the graph
@@ -78,17 +80,22 @@ void EnsureGraph(Worker* worker, uint64 generation);
 
 // locks.cpp
 // What a batch has locked so far; zero it to begin.  In the batch's memory context.
+enum class LockKind : uint8 {
+  kRelation,
+  kObject,      // the TVIEW's object lock
+  kDeferred,    // its second one: for the deferred rows of a TVIEW that is detached, and taken last
+};
 struct LockSet {
   struct Entry {
     Oid oid;
-    bool object;  // the TVIEW's object lock, else the relation's
+    LockKind kind;
     LOCKMODE mode;
     bool held;
   };
   Entry* entries;
   int count, room;
 };
-void Want(LockSet* locks, Oid oid, bool object, LOCKMODE mode);
+void Want(LockSet* locks, Oid oid, LockKind kind, LOCKMODE mode);
 // Takes what is wanted and not held: relations in the order of their OIDs (with partitions and children), then TVIEW objects.
 // Returns whether it had to take any.  Ereports lock_not_available after the worker's lock_timeout.
 bool TakeLocks(Worker* worker, LockSet* locks);
@@ -102,13 +109,20 @@ struct BatchOutcome {
   bool leftover;          // records that are ready remain: go on at once
   bool anything;          // some TVIEW was reached
   uint32 waiting;         // records of transactions still running
-  int64 blocking;         // deferred keys that hold back a waiter
+  int64 blocking;         // deferred keys that hold back a waiter ...
+  int64 refreshing;       // ... and those that hold back pg_tviews_wait() only
+  int64 detached;         // TVIEWs left to the second process
 };
 // Applies what is ready in one transaction.  Ereports; the records then stay pending.
 BatchOutcome RunBatch(Worker* worker);
 
-// True in a refresh worker's process.
+// tview_state.cpp
+// Writes the state of a TVIEW, unless it is paused meanwhile.  Ereports.
+void WriteState(const catalog::Tview* tview, catalog::State state);
+
+// True in a refresh worker's process, and in the second one.
 bool AmRefreshWorker();
+void SetRefreshWorker();
 
 inline void CheckMemory(core::Outcome outcome) {
   if (outcome != core::Outcome::kOk) {

@@ -25,6 +25,7 @@ constexpr size_t kBytesLimit = 16 * 1024 * 1024;
 
 // Of the current transaction; Reset at its end.
 core::DirtySet* set = nullptr;
+core::PointId left_out = 0;
 bool set_was_large = false;
 bool published = false;      // PRE_COMMIT has passed: what comes now is written at once
 bool rows_unpushed = false;  // rows in the journal that the ring does not know
@@ -196,7 +197,12 @@ void InstallTransactionCallbacks() {
   RegisterSubXactCallback(OnSubTransaction, nullptr);
 }
 
+void LeaveOutPoint(core::PointId point) { left_out = point; }
+
 void NoteKey(core::DirtyKey key) {
+  if (key.point == left_out && left_out != 0) {
+    return;
+  }
   if (core::DirtyKeySize(key) > core::kMaxPayload) {
     elog(ERROR, "a captured key of %zu bytes does not fit into the journal", key.value.size);
   }

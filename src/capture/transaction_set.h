@@ -13,6 +13,9 @@ void InstallTransactionCallbacks();
 // are written to the journal early.
 void NoteKey(core::DirtyKey key);
 
+// From now on, in this process, changes captured at `point` are not noted; 0: none is left out.
+void LeaveOutPoint(core::PointId point);
+
 // TRUNCATE, or anything else that touched the whole relation.
 void NoteWholeRelation(Oid relation);
 

@@ -21,6 +21,7 @@ bool synchronous = false;
 int synchronous_timeout_ms = 10000;
 bool intercept_create_table_as = true;
 bool enabled = true;
+int long_refresh_threshold_ms = 1000;
 bool debug_drop_pushes = false;
 int debug_transaction_keys = 65536;
 int debug_journal_switch_kb = 4096;
@@ -64,6 +65,8 @@ void DefineWorkerSettings() {
             &refresh_timeout_ms, 30000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS);
   DefineInt("pg_tviews.lock_timeout", "Sets the maximum duration of one wait of a refresh worker for a lock.",
             "A value of 0 turns this off.", &lock_timeout_ms, 500, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS);
+  DefineInt("pg_tviews.long_refresh_threshold", "Sets the duration from which a comparison of a whole TVIEW runs in a second process.",
+            "A value of 0 sends all of them there, -1 none.", &long_refresh_threshold_ms, 1000, -1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS);
   DefineBool("pg_tviews.enabled", "Lets the refresh workers apply changes.",
              "When off, changes are still captured and kept in the journal.", &enabled, true, PGC_SIGHUP, 0);
 }

@@ -17,6 +17,7 @@ extern bool synchronous;
 extern int synchronous_timeout_ms;
 extern bool intercept_create_table_as;
 extern bool enabled;
+extern int long_refresh_threshold_ms;  // -1: no comparison of a whole TVIEW is long
 
 // For tests: they force the rare branch.
 extern bool debug_drop_pushes;        // every push finds the ring full

@@ -9,8 +9,38 @@
 #include "pg/settings.h"
 #include "refresh/deferred_rows.h"
 #include "refresh/key_text.h"
+#include "shmem/statistics.h"
 
 namespace tviews::refresh {
+
+void SetNextAttempt(Relation relation, HeapTuple tuple, TimestampTz next) {
+  Datum values[kColumns] = {};
+  bool nulls[kColumns] = {};
+  bool replace[kColumns] = {};
+  values[kNextAttempt - 1] = TimestampTzGetDatum(next);
+  replace[kNextAttempt - 1] = true;
+  CatalogTupleUpdate(relation, &tuple->t_self, heap_modify_tuple(tuple, RelationGetDescr(relation), values, nulls, replace));
+}
+
+core::ByteSpan KeyOf(HeapTuple tuple, Relation relation) {
+  bool is_null;
+  const Datum key = Attribute(tuple, relation, kKey, &is_null);
+  if (is_null) {
+    return {nullptr, 0};
+  }
+  struct varlena* plain = pg_detoast_datum_packed(reinterpret_cast<struct varlena*>(DatumGetPointer(key)));
+  return {reinterpret_cast<const unsigned char*>(VARDATA_ANY(plain)), VARSIZE_ANY_EXHDR(plain)};
+}
+
+void InsertRow(Relation relation, const catalog::Tview* tview, core::ByteSpan key, Datum* values, bool* nulls) {
+  values[kTview - 1] = ObjectIdGetDatum(tview->table);
+  nulls[kKey - 1] = nulls[kKeyText - 1] = key.size == 0;
+  if (key.size > 0) {
+    values[kKey - 1] = KeyDatum(key);
+    values[kKeyText - 1] = CStringGetTextDatum(KeyText(tview, key));
+  }
+  CatalogTupleInsert(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls));
+}
 
 namespace {
 
@@ -21,17 +51,9 @@ constexpr double kRestFactor = 20;
 constexpr size_t kLookedUp = 1000;  // keys looked up one by one: the TVIEW may have many more rows
 constexpr int64 kLockedBaseMs = 50, kLockedLimitMs = 5000;
 
-// How long the last comparison of a whole TVIEW took in this process.
-struct WholeTime {
-  Oid tview;  // the hash key
-  double ms;
-};
-HTAB* whole_times;
-
 // A TVIEW that fails again and again is not compared for more than a small part of the time.
 int64 RestMs(Oid tview) {
-  const WholeTime* time = whole_times == nullptr ? nullptr : static_cast<WholeTime*>(hash_search(whole_times, &tview, HASH_FIND, nullptr));
-  return time == nullptr ? 0 : Min(static_cast<int64>(time->ms * kRestFactor), kFailedLimitMs);
+  return Min(static_cast<int64>(shmem::WholeTime(tview) * kRestFactor), kFailedLimitMs);
 }
 
 bool IsConstraint(const char* sqlstate) { return sqlstate != nullptr && strncmp(sqlstate, "23", 2) == 0; }
@@ -56,30 +78,11 @@ TimestampTz Sooner(const catalog::Tview* tview, int attempts, TimestampTz now) {
   return TimestampTzPlusMilliseconds(now, Max(Min(static_cast<int64>(attempts) * kHastenMs, kHastenLimitMs), RestMs(tview->table)));
 }
 
-void SetNextAttempt(Relation relation, HeapTuple tuple, TimestampTz next) {
-  Datum values[kColumns] = {};
-  bool nulls[kColumns] = {};
-  bool replace[kColumns] = {};
-  values[kNextAttempt - 1] = TimestampTzGetDatum(next);
-  replace[kNextAttempt - 1] = true;
-  CatalogTupleUpdate(relation, &tuple->t_self, heap_modify_tuple(tuple, RelationGetDescr(relation), values, nulls, replace));
-}
-
 // Written or superseded in this transaction: a key that was deferred just now.
 bool TouchedByUs(HeapTuple tuple) {
   const HeapTupleHeader header = tuple->t_data;
   return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(header)) ||
          (!(header->t_infomask & HEAP_XMAX_INVALID) && TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(header)));
-}
-
-core::ByteSpan KeyOf(HeapTuple tuple, Relation relation) {
-  bool is_null;
-  const Datum key = Attribute(tuple, relation, kKey, &is_null);
-  if (is_null) {
-    return {nullptr, 0};
-  }
-  struct varlena* plain = pg_detoast_datum_packed(reinterpret_cast<struct varlena*>(DatumGetPointer(key)));
-  return {reinterpret_cast<const unsigned char*>(VARDATA_ANY(plain)), VARSIZE_ANY_EXHDR(plain)};
 }
 
 // State of a TVIEW by the catalog; 0 when it has no row.
@@ -98,17 +101,6 @@ char StateOf(Oid tview) {
   systable_endscan(scan);
   table_close(catalog, AccessShareLock);
   return state;
-}
-
-// Inserts a row; `values` and `nulls` lack the columns that say whose it is.
-void Insert(Relation relation, const catalog::Tview* tview, core::ByteSpan key, Datum* values, bool* nulls) {
-  values[kTview - 1] = ObjectIdGetDatum(tview->table);
-  nulls[kKey - 1] = nulls[kKeyText - 1] = key.size == 0;
-  if (key.size > 0) {
-    values[kKey - 1] = KeyDatum(key);
-    values[kKeyText - 1] = CStringGetTextDatum(KeyText(tview, key));
-  }
-  CatalogTupleInsert(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls));
 }
 
 // Deletes the rows of one key, of all (`key` null), or of those among `keys`.  Returns whether there were any.
@@ -151,7 +143,7 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
     same = SameReason(TextDatumGetCString(Attribute(existing, relation, kReason, &is_null)), reason);
     attempts = same ? DatumGetInt32(Attribute(existing, relation, kAttempts, &is_null)) + 1 : 1;
     const TimestampTz planned = DatumGetTimestampTz(Attribute(existing, relation, kNextAttempt, &is_null));
-    if (same && key.size == 0 && SameReason(reason, "failed") && planned > now) {
+    if (same && key.size == 0 && SameReason(reason, "failed") && planned > now && planned != DT_NOEND) {
       --attempts;
       next = Min(planned, Sooner(tview, attempts, now));
     }
@@ -174,22 +166,11 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
     CatalogTupleUpdate(relation, &existing->t_self,
                        heap_modify_tuple(existing, RelationGetDescr(relation), values, nulls, replace));
   } else {
-    Insert(relation, tview, key, values, nulls);
+    InsertRow(relation, tview, key, values, nulls);
   }
   systable_endscan(scan);
   table_close(relation, NoLock);
   CommandCounterIncrement();
-}
-
-void NoteWholeTime(Oid tview, double ms) {
-  if (whole_times == nullptr) {
-    HASHCTL control = {};
-    control.keysize = sizeof(Oid);
-    control.entrysize = sizeof(WholeTime);
-    control.hcxt = CacheMemoryContext;
-    whole_times = hash_create("pg_tviews whole refreshes", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-  }
-  static_cast<WholeTime*>(hash_search(whole_times, &tview, HASH_ENTER, nullptr))->ms = ms;
 }
 
 void HastenWhole(const catalog::Tview* tview) {
@@ -224,7 +205,7 @@ void CoalesceKey(const catalog::Tview* tview, core::ByteSpan key, TimestampTz un
     values[kAttempts - 1] = Int32GetDatum(1);
     values[kNextAttempt - 1] = TimestampTzGetDatum(until);
     nulls[kSqlstate - 1] = nulls[kMessage - 1] = true;
-    Insert(relation, tview, key, values, nulls);
+    InsertRow(relation, tview, key, values, nulls);
   } else if (DatumGetTimestampTz(Attribute(existing, relation, kNextAttempt, &is_null)) > until) {
     SetNextAttempt(relation, existing, until);
   }

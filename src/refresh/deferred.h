@@ -12,9 +12,6 @@ namespace tviews::refresh {
 // Reasons: paused, coalesced, locked, backlog, failed, refreshing.  Of a paused TVIEW what did not fail is paused, and nothing is due.
 void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message);
 
-// How long a comparison of the whole TVIEW took, whatever came of it: the next attempt after a failure waits a multiple of that.
-void NoteWholeTime(Oid tview, double ms);
-
 // Something that a TVIEW reads has changed while its whole-TVIEW row waits for another attempt: it may succeed now, so that comes
 // soon; the more attempts have failed, the later.
 void HastenWhole(const catalog::Tview* tview);
@@ -47,7 +44,10 @@ int64 MakeFailedDue(Oid tview);
 // When the next deferred row is due; DT_NOEND when none.
 TimestampTz NextDue();
 
-// How many rows hold back a waiter (reasons locked, backlog, refreshing), and how many are parked (failed).
-void CountDeferred(int64* blocking, int64* parked);
+// Rows that hold back a waiter (locked, backlog; refreshing apart), parked ones (failed), and detached TVIEWs (refresh/detached.h).
+struct DeferredCounts {
+  int64 blocking, refreshing, parked, detached;
+};
+DeferredCounts CountDeferred();
 
 }  // namespace tviews::refresh

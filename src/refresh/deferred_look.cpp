@@ -93,18 +93,22 @@ TimestampTz NextDue() {
   return next;
 }
 
-void CountDeferred(int64* blocking, int64* parked) {
-  *blocking = *parked = 0;
+DeferredCounts CountDeferred() {
+  DeferredCounts counts = {};
   Relation relation = OpenDeferred(AccessShareLock);
   SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
   for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
     bool is_null;
     const char* reason = TextDatumGetCString(Attribute(tuple, relation, kReason, &is_null));
-    *parked += SameReason(reason, "failed");
-    *blocking += SameReason(reason, "locked") || SameReason(reason, "backlog") || SameReason(reason, "refreshing");
+    counts.parked += SameReason(reason, "failed");
+    counts.blocking += SameReason(reason, "locked") || SameReason(reason, "backlog");
+    counts.refreshing += SameReason(reason, "refreshing");
+    counts.detached += !SameReason(reason, "paused") && heap_attisnull(tuple, kKey, RelationGetDescr(relation)) &&
+                       DatumGetTimestampTz(Attribute(tuple, relation, kNextAttempt, &is_null)) == DT_NOEND;
   }
   systable_endscan(scan);
   table_close(relation, AccessShareLock);
+  return counts;
 }
 
 }  // namespace tviews::refresh

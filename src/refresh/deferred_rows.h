@@ -1,6 +1,7 @@
 // The rows of pg_tview_deferred, for the files that read and write them.
 #pragma once
 
+#include "catalog/graph.h"
 #include "core/bytes.h"
 #include "pg/pg.h"
 
@@ -27,6 +28,11 @@ SysScanDesc ScanRows(Relation relation, Oid tview, const core::ByteSpan* key, Sn
 
 Datum KeyDatum(core::ByteSpan key);
 Datum Attribute(HeapTuple tuple, Relation relation, Column column, bool* is_null);
+
+core::ByteSpan KeyOf(HeapTuple tuple, Relation relation);
+void SetNextAttempt(Relation relation, HeapTuple tuple, TimestampTz next);
+// Inserts a row; `values` and `nulls` lack the columns that say whose it is.
+void InsertRow(Relation relation, const catalog::Tview* tview, core::ByteSpan key, Datum* values, bool* nulls);
 
 bool SameReason(const char* a, const char* b);
 

@@ -25,6 +25,16 @@ void ResetSlot(Database* database) {
   database->started_at = database->last_batch_at = database->last_crash_at = 0;
   database->oldest_unapplied = 0;
   database->waiting_for[0] = database->last_error[0] = '\0';
+  memset(database->long_process.waiting_for, 0, sizeof(database->long_process.waiting_for));
+  memset(database->long_process.last_error, 0, sizeof(database->long_process.last_error));
+  database->long_process.latch = nullptr;
+  database->long_process.pid = 0;
+  database->long_process.refreshes = database->long_process.keys = database->long_process.restarts = 0;
+  database->long_process.started_at = database->long_process.last_refresh_at = 0;
+  pg_atomic_write_u32(&database->long_process.wanted, 0);
+  pg_atomic_write_u32(&database->long_process.unavailable, 0);
+  pg_atomic_write_u32(&database->long_process.tview, InvalidOid);
+  pg_atomic_write_u32(&database->long_process.state, static_cast<uint32>(WorkerState::kNone));
   database->applied_xmin = database->applied_xmax = 0;
   database->applied_at = 0;
   pg_atomic_write_u32(&database->scan_needed, 1);
@@ -152,6 +162,17 @@ void WakeWorker(Database* database) {
   Latch* latch = database->worker_latch;
   if (latch != nullptr) {
     SetLatch(latch);
+  }
+}
+
+void WantLongProcess(Database* database) {
+  pg_atomic_write_u32(&database->long_process.wanted, 1);
+  pg_memory_barrier();
+  Latch* latch = database->long_process.latch;
+  if (latch != nullptr) {
+    SetLatch(latch);
+  } else {
+    WakeLauncher();
   }
 }
 

@@ -20,6 +20,22 @@ struct RecordTally {
   uint64 pending;
 };
 
+// The second process of a database, for long work.  It runs while there is some, and a while longer.
+struct LongProcess {
+  pg_atomic_uint32 wanted;       // there is, or may be, something to do; the process clears it before it looks
+  pg_atomic_uint32 unavailable;  // there is no free slot for it: the refresh worker does its work
+  pg_atomic_uint32 tview;        // what it is at work on; InvalidOid: nothing.  Set before it locks it, cleared after the commit
+  pg_atomic_uint32 state;        // WorkerState
+
+  // Guarded by the lock of the Database; the latch and the pid may be read without it.
+  Latch* volatile latch;
+  pid_t pid;
+  uint64 refreshes, keys, restarts;
+  TimestampTz started_at, last_refresh_at;
+  char waiting_for[128];
+  char last_error[256];
+};
+
 // One slot per database that has the extension; pg_tviews.max_databases of them.  A slot is claimed by the launcher (or by the
 // session that creates the extension) and freed when the database or its extension is gone.
 struct Database {
@@ -53,6 +69,7 @@ struct Database {
   // Waiting.  A waiter increments wait_requested and wakes the worker; the worker reads it before it drains, and publishes
   // that number in wait_completed once a batch left nothing committed before its snapshot unapplied.
   pg_atomic_uint64 wait_requested, wait_completed;
+  pg_atomic_uint64 batch_completed;  // the same, but TVIEWs that are being compared as a whole do not count
   ConditionVariable applied;
 
   // The worker.  Guarded by `lock`, except the latch, which may be read without it (setting a stale latch is harmless).
@@ -67,6 +84,8 @@ struct Database {
   TimestampTz oldest_unapplied;  // push time of the oldest record not applied; 0: none
   char waiting_for[128];
   char last_error[256];
+
+  LongProcess long_process;
 
   // The snapshot S of the last batch, for monitoring.  Guarded by `lock`.
   uint64 applied_xmin, applied_xmax;
@@ -92,5 +111,8 @@ size_t DrainFromRing(Database* database, unsigned char* out, size_t room, uint32
 
 // Wakes the worker of this database.  Cheap; safe at any point, also in XACT_EVENT_COMMIT.
 void WakeWorker(Database* database);
+
+// Tells the second process, or the launcher that there should be one.  Safe as above.
+void WantLongProcess(Database* database);
 
 }  // namespace tviews::shmem

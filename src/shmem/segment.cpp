@@ -40,6 +40,11 @@ void InitDatabase(Database* database) {
   pg_atomic_init_u64(&database->graph_generation, 0);
   pg_atomic_init_u64(&database->wait_requested, 0);
   pg_atomic_init_u64(&database->wait_completed, 0);
+  pg_atomic_init_u64(&database->batch_completed, 0);
+  pg_atomic_init_u32(&database->long_process.wanted, 0);
+  pg_atomic_init_u32(&database->long_process.unavailable, 0);
+  pg_atomic_init_u32(&database->long_process.tview, InvalidOid);
+  pg_atomic_init_u32(&database->long_process.state, static_cast<uint32>(WorkerState::kNone));
   ConditionVariableInit(&database->applied);
   pg_atomic_init_u32(&database->worker_state, static_cast<uint32>(WorkerState::kNone));
   pg_atomic_init_u32(&database->resting, 0);

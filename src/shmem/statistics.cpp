@@ -135,6 +135,26 @@ void PublishSlowestInput(Oid tview, const char* input) {
   }
 }
 
+void PublishWholeTime(Oid tview, double ms) {
+  if (!Attached()) {
+    return;
+  }
+  ScopedLock lock(&MySegment()->statistics_lock, LW_EXCLUSIVE);
+  TviewCounters* counters = FindCounters(MyDatabaseId, tview, true);
+  if (counters != nullptr) {
+    counters->whole_ms = ms;
+  }
+}
+
+double WholeTime(Oid tview) {
+  if (!Attached()) {
+    return 0;
+  }
+  ScopedLock lock(&MySegment()->statistics_lock, LW_SHARED);
+  const TviewCounters* counters = FindCounters(MyDatabaseId, tview, false);
+  return counters == nullptr ? 0 : counters->whole_ms;
+}
+
 void ResetStatistics(Oid tview) {
   RequireAttached();
   ScopedLock lock(&MySegment()->statistics_lock, LW_EXCLUSIVE);

@@ -25,6 +25,7 @@ struct TviewCounters {
   Oid database, tview;
   int64 refreshes, keys, inserted, updated, deleted, unchanged, errors;
   double total_ms, max_ms;
+  double whole_ms;  // how long the last comparison of the whole TVIEW took; 0: none is known
   TimestampTz last_refresh, applied_at;
   uint64 applied_xmin, applied_xmax;
   core::Histogram lag;
@@ -44,6 +45,10 @@ void PublishFresh(Oid tview, TimestampTz at, uint64 xmin, uint64 xmax);
 
 // Which input makes a TVIEW slow, by the worker's own measurement.  Never raises.
 void PublishSlowestInput(Oid tview, const char* input);
+
+// How long a comparison of the whole TVIEW took, whatever came of it; 0: unknown.  Never raise.
+void PublishWholeTime(Oid tview, double ms);
+double WholeTime(Oid tview);
 
 // Forgets the counters of one TVIEW of this database (InvalidOid: of all).
 void ResetStatistics(Oid tview);

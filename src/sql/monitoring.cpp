@@ -119,6 +119,31 @@ void EmitSlot(ReturnSetInfo* result, shmem::Database* slot) {
   Emit(result, &row);
 }
 
+void EmitLong(ReturnSetInfo* result, shmem::Database* slot) {
+  shmem::LongProcess* process = &slot->long_process;
+  const bool sees_all = SeesAll();
+  char waiting_for[sizeof(process->waiting_for)], last_error[sizeof(process->last_error)];
+  Row row = {};
+  Put(&row, ObjectIdGetDatum(pg_atomic_read_u32(&slot->oid)));
+  {
+    shmem::ScopedLock lock(&slot->lock, LW_SHARED);
+    strlcpy(waiting_for, process->waiting_for, sizeof(waiting_for));
+    strlcpy(last_error, process->last_error, sizeof(last_error));
+  }
+  Put(&row, Int32GetDatum(process->pid), process->pid == 0);
+  PutText(&row, shmem::WorkerStateName(static_cast<shmem::WorkerState>(pg_atomic_read_u32(&process->state))));
+  const Oid tview = pg_atomic_read_u32(&process->tview);
+  Put(&row, ObjectIdGetDatum(tview), !OidIsValid(tview));
+  PutInt(&row, process->refreshes);
+  PutInt(&row, process->keys);
+  PutInt(&row, process->restarts);
+  PutTime(&row, process->started_at);
+  PutTime(&row, process->last_refresh_at);
+  PutText(&row, sees_all ? waiting_for : "");
+  PutText(&row, sees_all ? last_error : "");
+  Emit(result, &row);
+}
+
 void EmitCache(ReturnSetInfo* result, const char* type, uint64 entries, uint64 capacity, uint64 hits, uint64 misses, uint64 evictions, uint64 bytes) {
   Row row = {};
   PutText(&row, type);
@@ -167,6 +192,7 @@ extern "C" {
 
 PG_FUNCTION_INFO_V1(pg_tviews_performance_log_data);
 PG_FUNCTION_INFO_V1(pg_tviews_databases_data);
+PG_FUNCTION_INFO_V1(pg_tviews_long_data);
 PG_FUNCTION_INFO_V1(pg_tviews_cache_data);
 PG_FUNCTION_INFO_V1(pg_tviews_counters_data);
 PG_FUNCTION_INFO_V1(pg_tviews_journal_data);
@@ -196,6 +222,19 @@ PGDLLEXPORT Datum pg_tviews_databases_data(PG_FUNCTION_ARGS) {
     shmem::Database* slot = shmem::DatabaseAt(i);
     if (OidIsValid(pg_atomic_read_u32(&slot->oid))) {
       sql::EmitSlot(result, slot);
+    }
+  }
+  return static_cast<Datum>(0);
+}
+
+PGDLLEXPORT Datum pg_tviews_long_data(PG_FUNCTION_ARGS) {
+  using namespace tviews;
+  shmem::RequireAttached();
+  ReturnSetInfo* result = BeginRows(fcinfo);
+  for (int i = 0; i < shmem::DatabaseCount(); ++i) {
+    shmem::Database* slot = shmem::DatabaseAt(i);
+    if (OidIsValid(pg_atomic_read_u32(&slot->oid)) && slot->long_process.started_at != 0) {
+      sql::EmitLong(result, slot);
     }
   }
   return static_cast<Datum>(0);
