@@ -32,7 +32,7 @@ void ScanIfFlagged(Worker* worker) {
   if (pg_atomic_exchange_u32(&worker->slot->scan_needed, 0) == 0) {
     return;
   }
-  worker->rescan = true;  // until the scan is through
+  worker->scan.wanted = true;
   if (!worker->backlog) {  // in a backlog nothing is exact until it is gone, and scans take long
     Scan(worker);
     Drain(worker);
@@ -79,7 +79,7 @@ void Publish(Batch* batch, const AppliedSnapshot& applied, int64 parked) {
   Worker* worker = batch->worker;
   shmem::Database* slot = worker->slot;
   TimestampTz oldest = 0;
-  if (batch->leftover || worker->rescan) {
+  if (batch->leftover || ScanOwed(worker)) {
     for (size_t i = 0; i < core::PendingCount(worker->pending); ++i) {
       const TimestampTz pushed_at = core::PendingAt(worker->pending, i).pushed_at;
       oldest = oldest == 0 || (pushed_at != 0 && pushed_at < oldest) ? pushed_at : oldest;

@@ -20,13 +20,13 @@ bool Add(Worker* worker, const core::PendingRecord& record) {
 struct ScanContext {
   Worker* worker;
   TimestampTz now;
-  bool complete;
+  bool fits;
 };
 
 void AddScanned(void* context, uint64 xid, core::JournalAddress address, core::ByteSpan payload) {
   auto* scan = static_cast<ScanContext*>(context);
   ++scan->worker->tally.scanned;
-  scan->complete = Add(scan->worker, {xid, scan->now, address, payload}) && scan->complete;
+  scan->fits = Add(scan->worker, {xid, scan->now, address, payload}) && scan->fits;
 }
 
 // Has the commit log forgotten this transaction?  Then it ended long ago, and only committed rows are still in the journal.
@@ -60,16 +60,25 @@ void Drain(Worker* worker) {
     while (core::NextDrained(worker->drain_buffer, size, &offset, &drained)) {
       ++worker->tally.from_ring;
       if (!Add(worker, {drained.record.xid, drained.record.pushed_at, drained.record.address, drained.payload})) {
-        worker->rescan = true;
+        worker->scan.wanted = true;
       }
     }
   }
 }
 
 void Scan(Worker* worker) {
+  JournalScan* scan = &worker->scan;
   ScanContext context{worker, GetCurrentTimestamp(), true};
-  capture::ScanJournal(AddScanned, &context);
-  worker->rescan = !context.complete;  // only now: a scan that raises must be repeated
+  while (ScanOwed(worker) && context.fits && core::PendingCount(worker->pending) < kScanUpTo) {
+    if (!scan->running) {
+      *scan = {false, true, {}};
+    }
+    const size_t room = kScanUpTo - core::PendingCount(worker->pending);
+    if (capture::ScanJournal(&scan->position, room, AddScanned, &context)) {
+      scan->running = false;  // only now: a scan that raises goes on where it was
+    }
+    scan->wanted = scan->wanted || !context.fits;
+  }
 }
 
 void PublishTally(const Worker* worker) {
@@ -77,7 +86,7 @@ void PublishTally(const Worker* worker) {
   tally.pending = core::PendingCount(worker->pending);
   shmem::ScopedLock lock(&worker->slot->lock, LW_EXCLUSIVE);
   worker->slot->tally = tally;
-  worker->slot->rescan = worker->rescan;
+  worker->slot->rescan = ScanOwed(worker);
 }
 
 RecordStatus StatusOf(uint64 full_xid, Snapshot snapshot) {

@@ -120,32 +120,68 @@ void Close(Batch* batch) {
   }
 }
 
-void SelectRecords(Batch* batch, Snapshot snapshot) {
-  Worker* worker = batch->worker;
-  core::UnmarkAll(worker->pending);
-  const size_t count = core::PendingCount(worker->pending);
-  uint64 last_xid = 0;
-  RecordStatus status = RecordStatus::kGone;
-  for (size_t i = 0; i < count; ++i) {
-    const core::PendingRecord record = core::PendingAt(worker->pending, i);
-    const bool another = i == 0 || record.xid != last_xid;
-    if (another) {
-      status = StatusOf(record.xid, snapshot);
-      last_xid = record.xid;
+// Looks at the records from one on, upwards or downwards, until they have made `keys` keys.
+class Chooser {
+ public:
+  Chooser(Batch* batch, Snapshot snapshot) : batch_(batch), snapshot_(snapshot) {}
+
+  // Where it stopped: the first record it did not look at, in that direction; `end` if it looked at all before it.
+  size_t Upwards(size_t begin, size_t end, size_t keys) {
+    while (begin < end && !Full(keys)) {
+      Look(begin++);
     }
-    if (status == RecordStatus::kWaiting) {
-      batch->waiting += another ? 1 : 0;  // a transaction's records lie together, by and large
-    } else if (status == RecordStatus::kGone) {
-      ++batch->gone;
-      core::MarkDone(worker->pending, i);
-    } else if (core::TotalKeys(worker->dirty) >= pg::batch_size) {
-      batch->leftover = true;
-      break;  // the next batch follows at once and looks at the rest
-    } else {
-      Consume(batch, record);
-      core::MarkDone(worker->pending, i);
-    }
+    return begin;
   }
+  size_t Downwards(size_t begin, size_t end, size_t keys) {
+    while (end > begin && !Full(keys)) {
+      Look(--end);
+    }
+    return end;
+  }
+
+ private:
+  bool Full(size_t keys) const { return core::TotalKeys(batch_->worker->dirty) >= keys; }
+
+  void Look(size_t i) {
+    core::Pending* pending = batch_->worker->pending;
+    const core::PendingRecord record = core::PendingAt(pending, i);
+    const bool another = !looked_ || record.xid != last_xid_;
+    if (another) {
+      status_ = StatusOf(record.xid, snapshot_);
+      last_xid_ = record.xid;
+      looked_ = true;
+    }
+    if (status_ == RecordStatus::kWaiting) {
+      batch_->waiting += another ? 1 : 0;  // a transaction's records lie together, by and large
+      return;
+    }
+    if (status_ == RecordStatus::kReady) {
+      Consume(batch_, record);
+    } else {
+      ++batch_->gone;
+    }
+    core::MarkDone(pending, i);
+  }
+
+  Batch* batch_;
+  Snapshot snapshot_;
+  bool looked_ = false;
+  uint64 last_xid_ = 0;
+  RecordStatus status_ = RecordStatus::kGone;
+};
+
+// In a backlog half of a batch is what came last: a small change does not wait for all that came before it.  Any order is right: a
+// record is consumed under a snapshot that sees it, and leads to keys that are computed from that.
+void SelectRecords(Batch* batch, Snapshot snapshot) {
+  core::Pending* pending = batch->worker->pending;
+  core::UnmarkAll(pending);
+  const size_t keys = pg::batch_size;
+  size_t end = core::PendingCount(pending);
+  Chooser chooser(batch, snapshot);
+  if (batch->worker->backlog) {
+    end = chooser.Downwards(0, end, Max(keys / 2, 1));
+  }
+  batch->leftover = chooser.Upwards(0, end, keys) < end;
 }
 
 bool IsAvoided(const Worker* worker, Oid oid) {

@@ -95,7 +95,7 @@ void Prepare() {
   me.graph_context = AllocSetContextCreate(TopMemoryContext, "pg_tviews graph", ALLOCSET_DEFAULT_SIZES);
   me.batch_context = AllocSetContextCreate(TopMemoryContext, "pg_tviews batch", ALLOCSET_DEFAULT_SIZES);
   me.record_context = AllocSetContextCreate(TopMemoryContext, "pg_tviews record", ALLOCSET_DEFAULT_SIZES);
-  me.rescan = true;  // what was written before this worker came is in the journal only
+  me.scan.wanted = true;  // what was written before this worker came is in the journal only
   me.next_due = me.next_timer = DT_NOEND;
 }
 
@@ -147,10 +147,10 @@ void MarkUnloggedOnce() {
 // Scans the journal if something is there that did not come through the ring.
 void ScanIfNeeded() {
   if (pg_atomic_exchange_u32(&me.slot->scan_needed, 0) != 0) {
-    me.rescan = true;  // until the scan is through
+    me.scan.wanted = true;
   }
-  // In a backlog larger than `pending` a scan per batch would take longer than the batches: first what is known already.
-  if (!me.rescan || (me.backlog && core::PendingCount(me.pending) > kPendingRecords / 2)) {
+  // In a backlog first what is known already.
+  if (!ScanOwed(&me) || core::PendingCount(me.pending) > kScanUpTo / 2) {
     return;
   }
   StartTransactionCommand();
@@ -239,13 +239,13 @@ long Round() {
     return kForever;
   }
   const long flush_ms = pgstat_report_stat(false);
-  if (outcome.leftover) {
+  if (outcome.leftover || (ScanOwed(&me) && core::PendingCount(me.pending) <= kScanUpTo / 2)) {
     return kAgain;
   }
   if (outcome.detached > 0) {
     shmem::WantLongProcess(me.slot);
   }
-  if (!me.rescan && outcome.blocking == 0) {
+  if (!ScanOwed(&me) && outcome.blocking == 0) {
     Answer(&me.slot->batch_completed, requested);
     if (outcome.refreshing == 0) {
       Answer(&me.slot->wait_completed, requested);
@@ -256,7 +256,7 @@ long Round() {
   if (outcome.waiting > 0 && AnyFinished(&me)) {
     return kAgain;  // ended before the flag was up: nobody wakes us for it
   }
-  long sleep_ms = outcome.waiting > 0 || me.rescan ? pg::sweep_interval_ms : kForever;
+  long sleep_ms = outcome.waiting > 0 || ScanOwed(&me) ? pg::sweep_interval_ms : kForever;
   if (me.next_due != DT_NOEND) {
     // A row that is due and yet reached nothing (of a TVIEW that cannot be refreshed now) must not keep us busy.
     const long due_ms = MillisecondsUntil(me.next_due, GetCurrentTimestamp());

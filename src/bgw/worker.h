@@ -1,6 +1,7 @@
 // The refresh worker's own state, shared by the files that make it up.
 #pragma once
 
+#include "capture/journal.h"
 #include "catalog/graph.h"
 #include "core/key_sets.h"
 #include "core/pending.h"
@@ -18,6 +19,13 @@ struct IndexedGraph {
   int *reads_first, *reads_order;
 };
 
+// The journal is scanned page by page, as far as there is room in `pending`, and on from there when there is room again: each page once.
+struct JournalScan {
+  bool wanted;   // something was written that did not come through the ring: a scan from the start is owed
+  bool running;  // one has begun, and goes on at `position`
+  capture::JournalPosition position;
+};
+
 struct Worker {
   shmem::Database* slot;
   pg_atomic_uint32* state;  // in the slot: of the process that this is
@@ -33,7 +41,7 @@ struct Worker {
   HTAB* refreshed;       // when TVIEWs with a min_interval were last refreshed; nullptr: none was
   shmem::RecordTally tally;  // `pending` is counted when it is published
   bool backlog;          // the last batch left ready records
-  bool rescan;           // some rows of the journal did not fit into `pending`
+  JournalScan scan;
   bool all_paused;       // as of the last batch: every TVIEW is, so that records stay where they are
   bool check_extension;
   int failures;
@@ -52,6 +60,7 @@ struct Worker {
 inline constexpr size_t kDrainRoom = 256 * 1024;
 inline constexpr size_t kPendingPayload = 32 * 1024 * 1024;
 inline constexpr size_t kPendingRecords = 256 * 1024;
+inline constexpr size_t kScanUpTo = kPendingRecords / 4 * 3;  // the rest is for what comes through the ring meanwhile
 
 // session.cpp
 // Sets what ALTER ROLE / DATABASE SET and the configuration file must not change for the worker.
@@ -61,8 +70,9 @@ void PinLockTimeout();
 // records.cpp
 // Moves everything in the ring into `pending`.  Out of memory ereports.
 void Drain(Worker* worker);
-// Adds every row of the journal to `pending`.  Needs a transaction.
+// Adds rows of the journal to `pending` while a scan is owed and there is room.  Needs a transaction.
 void Scan(Worker* worker);
+inline bool ScanOwed(const Worker* worker) { return worker->scan.wanted || worker->scan.running; }
 
 // Shows in shared memory what became of the records so far.
 void PublishTally(const Worker* worker);

@@ -15,9 +15,16 @@ core::JournalAddress WriteJournal(uint64 xid, core::ByteSpan payload);
 // Tells the worker about one row whose writer is not known to have aborted.
 using JournalRowFunction = void (*)(void* context, uint64 xid, core::JournalAddress address, core::ByteSpan payload);
 
-// Scans all four tables with SnapshotAny and calls `function` for each row that is committed, in progress or prepared, and not
-// deleted by a committed transaction.  For the worker.
-void ScanJournal(JournalRowFunction function, void* context);
+// Where a scan goes on; zero it to begin.
+struct JournalPosition {
+  int table;
+  uint32 relfile;  // of the table when it was left: another file is read from its start
+  uint32 block;
+};
+
+// Scans all four tables below snapshots, page by page from `position`, and calls `function` for each row that is committed, in progress
+// or prepared, and not deleted by a committed transaction; stops after the page that makes `rows` of them.  True when it came to the end.  For the worker.
+bool ScanJournal(JournalPosition* position, size_t rows, JournalRowFunction function, void* context);
 
 // Reads the payload of a row again, palloc'd; false when there is no such row with that xid (aborted, or the table was recycled).
 bool ReadJournalRow(core::JournalAddress address, uint64 xid, core::ByteSpan* payload);

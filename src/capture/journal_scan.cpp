@@ -36,23 +36,10 @@ void WalkPages(PageFunction function, void* context) {
       function(context, journal, table, block, rows);
     }
     CloseJournal(journal);
-    pg::Waitpoint("journal_table_read");
   }
   pfree(rows);
   FreeAccessStrategy(strategy);
   PopSnapshotIf(pushed);
-}
-
-struct RowConsumer {
-  JournalRowFunction function;
-  void* context;
-};
-
-void HandOut(void* context, Relation journal, int table, BlockNumber block, const PageRows* rows) {
-  const RowConsumer* consumer = static_cast<const RowConsumer*>(context);
-  for (int i = 0; i < rows->count; ++i) {
-    consumer->function(consumer->context, rows->rows[i].xid, AddressOf(journal, table, block, rows->rows[i].offset), rows->rows[i].payload);
-  }
 }
 
 void Measure(void* context, Relation, int, BlockNumber, const PageRows* rows) {
@@ -67,9 +54,37 @@ bool IsOfEnded(uint64 xid, uint64 before) {
 
 }  // namespace
 
-void ScanJournal(JournalRowFunction function, void* context) {
-  RowConsumer consumer = {function, context};
-  WalkPages(HandOut, &consumer);
+bool ScanJournal(JournalPosition* position, size_t rows, JournalRowFunction function, void* context) {
+  const bool pushed = PushSnapshotIfNone();
+  BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+  PageRows* page = static_cast<PageRows*>(palloc(sizeof(PageRows)));
+  size_t found = 0;
+  while (position->table < pg::kJournalTables && found < rows) {
+    Relation journal = OpenJournal(position->table);
+    if (position->relfile != RelationFileNumber(journal)) {
+      position->relfile = RelationFileNumber(journal);
+      position->block = 0;
+    }
+    const BlockNumber blocks = RelationGetNumberOfBlocks(journal);
+    for (; position->block < blocks && found < rows; ++position->block) {
+      CHECK_FOR_INTERRUPTS();
+      ReadPageRows(journal, position->block, nullptr, strategy, page);
+      for (int i = 0; i < page->count; ++i) {
+        function(context, page->rows[i].xid, AddressOf(journal, position->table, position->block, page->rows[i].offset), page->rows[i].payload);
+      }
+      found += page->count;
+    }
+    const bool read = position->block >= blocks;
+    CloseJournal(journal);
+    if (read) {
+      *position = {position->table + 1, 0, 0};
+      pg::Waitpoint("journal_table_read");
+    }
+  }
+  pfree(page);
+  FreeAccessStrategy(strategy);
+  PopSnapshotIf(pushed);
+  return position->table == pg::kJournalTables;
 }
 
 bool ReadJournalRow(core::JournalAddress address, uint64 xid, core::ByteSpan* payload) {
