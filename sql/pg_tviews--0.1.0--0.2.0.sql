@@ -130,3 +130,22 @@ CREATE OR REPLACE VIEW pg_tviews_workers AS
   SELECT NULL, a.pid, 'launcher', 'idle', NULL, NULL, NULL, a.backend_start, NULL, NULL, NULL
   FROM pg_catalog.pg_stat_activity a WHERE a.backend_type = 'pg_tviews launcher';
 COMMENT ON VIEW pg_tviews_workers IS 'the launcher, the refresh workers and the processes for long refreshes; errors are shown to members of pg_monitor';
+-- Whoever restores a dump of his tables makes their triggers.  Making them by hand gives nobody more than pg_tviews_create: see RegisterRestored.
+GRANT EXECUTE ON FUNCTION pg_tviews_capture() TO PUBLIC;
+
+-- Restored before what it reads, or without it.
+CREATE FUNCTION pg_tviews_register(tview regclass) RETURNS boolean LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_register(regclass) IS
+  'makes a restored table a TVIEW again, by the definition its capture trigger carries; false: it is one; raises what is in the way';
+CREATE FUNCTION pg_tviews_carried_definition(tview oid, OUT view_name text, OUT key text, OUT options jsonb, OUT reason text)
+  RETURNS record LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_carried_definition(oid) IS 'pg_tviews: behind pg_tviews_unregistered: the definition that a capture trigger carries';
+
+CREATE VIEW pg_tviews_unregistered WITH (security_barrier) AS
+  SELECT t.tgrelid::pg_catalog.regclass AS tview, d.view_name, d.key, d.options, d.reason
+  FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class r ON r.oid = t.tgrelid CROSS JOIN LATERAL pg_tviews_carried_definition(t.tgrelid) d
+  WHERE t.tgfoid = 'pg_tviews_capture()'::pg_catalog.regprocedure AND t.tgnargs >= 3 AND t.tgparentid = 0::pg_catalog.oid
+    AND NOT EXISTS (SELECT FROM pg_tview_catalog c WHERE c.tview = t.tgrelid)
+    AND (pg_catalog.pg_has_role(r.relowner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
+COMMENT ON VIEW pg_tviews_unregistered IS 'your tables that carry the definition of a TVIEW and are none: restored without what they read; the reason';
+GRANT SELECT ON pg_tviews_unregistered TO PUBLIC;

@@ -102,6 +102,8 @@ COMMENT ON TABLE pg_tview_journal_3 IS 'pg_tviews: changed keys of committed tra
 CREATE FUNCTION pg_tviews_capture() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_capture() IS 'pg_tviews: notes the changed keys of a row; made and dropped with the TVIEWs';
 REVOKE ALL ON FUNCTION pg_tviews_capture() FROM PUBLIC;
+-- Whoever restores a dump of his tables makes their triggers.  Making them by hand gives nobody more than pg_tviews_create: see RegisterRestored.
+GRANT EXECUTE ON FUNCTION pg_tviews_capture() TO PUBLIC;
 
 -- Apply of logical replication never writes the extension's own tables.
 CREATE FUNCTION pg_tviews_skip_replicated() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME';
@@ -152,6 +154,23 @@ COMMENT ON FUNCTION pg_tviews_drop(text, boolean, boolean) IS 'drops a TVIEW, an
 
 CREATE FUNCTION pg_tviews_resolve(tview text) RETURNS regclass LANGUAGE c STRICT STABLE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION pg_tviews_resolve(text) IS 'the table of a TVIEW, from ''post'', ''tv_post'', ''app.tv_post'' or a quoted form';
+
+-- Restored before what it reads, or without it.
+CREATE FUNCTION pg_tviews_register(tview regclass) RETURNS boolean LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_register(regclass) IS
+  'makes a restored table a TVIEW again, by the definition its capture trigger carries; false: it is one; raises what is in the way';
+CREATE FUNCTION pg_tviews_carried_definition(tview oid, OUT view_name text, OUT key text, OUT options jsonb, OUT reason text)
+  RETURNS record LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_carried_definition(oid) IS 'pg_tviews: behind pg_tviews_unregistered: the definition that a capture trigger carries';
+
+CREATE VIEW pg_tviews_unregistered WITH (security_barrier) AS
+  SELECT t.tgrelid::pg_catalog.regclass AS tview, d.view_name, d.key, d.options, d.reason
+  FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class r ON r.oid = t.tgrelid CROSS JOIN LATERAL pg_tviews_carried_definition(t.tgrelid) d
+  WHERE t.tgfoid = 'pg_tviews_capture()'::pg_catalog.regprocedure AND t.tgnargs >= 3 AND t.tgparentid = 0::pg_catalog.oid
+    AND NOT EXISTS (SELECT FROM pg_tview_catalog c WHERE c.tview = t.tgrelid)
+    AND (pg_catalog.pg_has_role(r.relowner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
+COMMENT ON VIEW pg_tviews_unregistered IS 'your tables that carry the definition of a TVIEW and are none: restored without what they read; the reason';
+GRANT SELECT ON pg_tviews_unregistered TO PUBLIC;
 
 CREATE VIEW pg_tviews_lineage WITH (security_barrier) AS
   SELECT m.tview::regclass AS tview, p.relation::regclass AS base_table,

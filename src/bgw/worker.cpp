@@ -2,7 +2,7 @@
 #include "bgw/worker.h"
 
 #include "capture/journal.h"
-#include "catalog/registration.h"
+#include "catalog/register.h"
 #include "core/backoff.h"
 #include "pg/extension.h"
 #include "pg/settings.h"
@@ -21,7 +21,7 @@ Worker me;
 bool am_refresh_worker = false;
 shmem::WorkerState exit_state = shmem::WorkerState::kBackoff;  // what an unexpected exit leaves behind
 TimestampTz last_turn = 0;
-bool marked_unlogged = false;
+bool looked_at_catalog = false;
 
 void HandleTerminate(SIGNAL_ARGS) {
   ShutdownRequestPending = true;  // an idle worker leaves without a FATAL in the log
@@ -134,13 +134,14 @@ void HandleFailure() {
   FreeErrorData(error);
 }
 
-// Once in a worker's life: what a crash emptied is to be filled again.
-void MarkUnloggedOnce() {
-  if (!marked_unlogged) {
+// Once in a worker's life: what pg_upgrade left behind is made again, what a crash emptied is to be filled again.
+void LookAtCatalogOnce() {
+  if (!looked_at_catalog) {
     StartTransactionCommand();
+    catalog::RegisterUpgraded();
     catalog::MarkUnlogged();
     CommitTransactionCommand();
-    marked_unlogged = true;
+    looked_at_catalog = true;
   }
 }
 
@@ -174,7 +175,7 @@ bool TryBatch(BatchOutcome* outcome) {
   PG_TRY();
   {
     const int64 batches = me.batches;
-    MarkUnloggedOnce();
+    LookAtCatalogOnce();
     ScanIfNeeded();
     *outcome = RunBatch(&me);
     me.backlog = outcome->leftover;

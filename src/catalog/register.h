@@ -62,9 +62,25 @@ void Register(const Registration& registration, const List* relations, const lin
 // Makes or updates the triggers of the TVIEW's own table from its catalog row.
 void CarryDefinition(Oid table);
 
-// Registers a table that came back from a dump, from the arguments of its row trigger; the worker reconciles it.  Does nothing when
-// it is a TVIEW already or its view is missing.  Ereports as CreateTview.
-void RegisterRestored(Oid table, const char* view, const char* key, const char* options, bool owns_view, bool adopted);
+// The definition in the arguments of a row trigger.
+struct Carried {
+  const char *view, *key, *options;
+  bool owns_view, adopted;
+};
+
+// False when no trigger of `table` carries one.
+bool ReadCarried(Oid table, Carried* carried);
+
+// What this definition names and the database has not, as a sentence; null: all is there.
+const char* MissingFor(Oid table, const Carried& carried);
+
+// Registers a table that came back from a dump; the worker reconciles it.  Returns MissingFor and does nothing when something is
+// missing.  Ereports as CreateTview; 42501 for others than the table's owner.  REQUIRES: it is no TVIEW.
+const char* RegisterRestored(Oid table, const Carried& carried);
+
+// TVIEWs that lost what PostgreSQL knows of them (pg_upgrade brings the tables over, not the dependencies) are derived again; the
+// worker calls it at its start.  One that cannot be derived is compared as a whole and logged.  Ereports for locks it cannot have.
+void RegisterUpgraded();
 
 // Replaces the lineage rows of `table` by `lineage`, ensures triggers, removes those not needed any more, invalidates.
 void WriteLineage(Oid table, const lineage::Lineage& lineage, const char* const* key, int key_count, ArrayType* owned_columns);

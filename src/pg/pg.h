@@ -166,6 +166,15 @@ inline bool pg_database_ownercheck(Oid object, Oid role) { return object_ownerch
 inline AclResult pg_namespace_aclcheck(Oid object, Oid role, AclMode mode) { return object_aclcheck(NamespaceRelationId, object, role, mode); }
 #endif
 
+// The index of a primary key that is not deferrable.
+inline Oid PrimaryKeyIndex(Relation relation) {
+#if PG_VERSION_NUM >= 180000
+  return RelationGetPrimaryKeyIndex(relation, false);
+#else
+  return RelationGetPrimaryKeyIndex(relation);
+#endif
+}
+
 // Makes a function return a tuplestore of its declared row type.
 inline ReturnSetInfo* BeginRows(FunctionCallInfo fcinfo) {
 #if PG_VERSION_NUM >= 160000

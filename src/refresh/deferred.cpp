@@ -92,7 +92,7 @@ char StateOf(Oid tview) {
   Relation catalog = table_open(pg::TableOid(pg::Table::kTview), AccessShareLock);
   const AttrNumber column = get_attnum(RelationGetRelid(catalog), "state");
   ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(tview));
-  SysScanDesc scan = systable_beginscan(catalog, RelationGetPrimaryKeyIndex(catalog), true, nullptr, 1, &key);
+  SysScanDesc scan = systable_beginscan(catalog, PrimaryKeyIndex(catalog), true, nullptr, 1, &key);
   HeapTuple tuple = systable_getnext(scan);
   if (HeapTupleIsValid(tuple)) {
     bool is_null;

@@ -23,7 +23,7 @@ struct RowKey {
 RowKey PrimaryKey(Oid table) {
   Relation relation = table_open(table, AccessShareLock);
   const Oid index_oid = relation->rd_rel->relkind == RELKIND_RELATION || relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE
-                            ? RelationGetPrimaryKeyIndex(relation)
+                            ? PrimaryKeyIndex(relation)
                             : InvalidOid;
   if (!OidIsValid(index_oid)) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("\"%s\" has no primary key", RelationGetRelationName(relation)),

@@ -116,7 +116,7 @@ void Next(PlannedStmt* planned, const char* source, bool read_only_tree, Process
 void OnUtility(PlannedStmt* planned, const char* source, bool read_only_tree, ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment* environment,
                DestReceiver* receiver, QueryCompletion* completion) {
   Node* statement = planned->utilityStmt;
-  if (IsA(statement, TransactionStmt) || !IsTransactionState() || !OidIsValid(MyDatabaseId)) {
+  if (IsBinaryUpgrade || IsA(statement, TransactionStmt) || !IsTransactionState() || !OidIsValid(MyDatabaseId)) {
     Next(planned, source, read_only_tree, context, parameters, environment, receiver, completion);
     if (IsA(statement, TransactionStmt) && reinterpret_cast<TransactionStmt*>(statement)->kind == TRANS_STMT_COMMIT_PREPARED) {
       capture::NoteCommitPrepared();
@@ -135,6 +135,12 @@ void OnUtility(PlannedStmt* planned, const char* source, bool read_only_tree, Pr
   Watched watched = {};
   if (matters) {
     watched = WatchBefore(statement);
+    if (watched.nothing_to_do) {
+      if (completion != nullptr) {
+        SetQueryCompletion(completion, CreateCommandTag(statement), 0);
+      }
+      return;
+    }
     replacing_function = IsA(statement, AlterFunctionStmt) || (IsA(statement, CreateFunctionStmt) && reinterpret_cast<CreateFunctionStmt*>(statement)->replace);
     if (IsCaptureTrigger(statement)) {
       planned = static_cast<PlannedStmt*>(copyObjectImpl(planned));

@@ -172,8 +172,9 @@ void WatchRename(RenameStmt* statement, Watched* watched) {
   }
 }
 
-// DROP TRIGGER on a capture trigger that a TVIEW needs.
-void RefuseDropOfTrigger(DropStmt* statement) {
+// DROP TRIGGER on a capture trigger that a TVIEW needs: refused; with IF EXISTS it is left in place (true), for pg_restore --clean drops
+// the triggers before the tables that they go with.
+bool KeepsTrigger(DropStmt* statement) {
   ListCell* cell;
   foreach (cell, statement->objects) {
     List* name = castNode(List, lfirst(cell));
@@ -183,10 +184,16 @@ void RefuseDropOfTrigger(DropStmt* statement) {
     }
     const Oid relation = Find(makeRangeVarFromNameList(list_truncate(list_copy(name), list_length(name) - 1)));
     if (OidIsValid(relation) && OidIsValid(get_trigger_oid(relation, trigger, true)) && (catalog::IsCaptured(relation) || catalog::IsTviewTable(relation))) {
+      if (statement->missing_ok) {
+        ereport(WARNING, (errmsg("trigger \"%s\" on table \"%s\" stays because TVIEWs depend on it", trigger, get_rel_name(relation)),
+                          errdetail("It goes when the last TVIEW that needs it is dropped.")));
+        return true;
+      }
       ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST), errmsg("cannot drop trigger \"%s\" on table \"%s\" because TVIEWs depend on it", trigger, get_rel_name(relation)),
                       errhint("Drop the TVIEWs that read the table.")));
     }
   }
+  return false;
 }
 
 }  // namespace
@@ -232,8 +239,10 @@ Watched WatchBefore(Node* statement) {
     case T_ViewStmt:
       if (reinterpret_cast<ViewStmt*>(statement)->replace) {
         watched.relation = Find(reinterpret_cast<ViewStmt*>(statement)->view);
-        watched.reshaped = watched.any = OidIsValid(watched.relation);
+        watched.reshaped = OidIsValid(watched.relation);
       }
+      watched.new_view = watched.reshaped ? nullptr : reinterpret_cast<ViewStmt*>(statement)->view;
+      watched.any = true;
       break;
     case T_CreateStmt:
     case T_CreateForeignTableStmt: {
@@ -263,7 +272,7 @@ Watched WatchBefore(Node* statement) {
       break;
     case T_DropStmt:
       if (reinterpret_cast<DropStmt*>(statement)->removeType == OBJECT_TRIGGER) {
-        RefuseDropOfTrigger(reinterpret_cast<DropStmt*>(statement));
+        watched.nothing_to_do = KeepsTrigger(reinterpret_cast<DropStmt*>(statement));
       }
       break;
     case T_AlterEnumStmt:

@@ -7,6 +7,7 @@ namespace tviews::sql {
 
 struct Watched {
   bool any;
+  bool nothing_to_do;  // the command is not to be run
   Oid relation;    // altered, renamed or replaced
   Oid other;       // the partition that is attached or detached, the child or parent of INHERIT
   bool reshaped;   // values may have changed for every reader
@@ -16,6 +17,7 @@ struct Watched {
   bool indexed;    // or its owner changed
   bool schema;     // a schema was renamed, or an operator, type or collation renamed or moved
   bool owners;     // REASSIGN OWNED
+  RangeVar* new_view;  // a view is created
   bool restored;   // a capture trigger was created by hand, or by a restore
   const char* old_column;  // RENAME COLUMN
   const char* new_column;

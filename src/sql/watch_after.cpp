@@ -8,6 +8,7 @@
 #include "catalog/triggers.h"
 #include "pg/owner_context.h"
 #include "sql/affected.h"
+#include "sql/restored.h"
 #include "sql/watch.h"
 #include "sql/watch_types.h"
 
@@ -135,30 +136,6 @@ void AfterTriggerChange(Oid relation) {
   }
 }
 
-// The row trigger of a TVIEW's table came back from a dump.
-void AfterRestore(const CreateTrigStmt* statement, Oid relation) {
-  if (IsBinaryUpgrade) {
-    return;  // the catalog tables come over as files
-  }
-  if (list_length(statement->args) < 3 || catalog::IsTviewTable(relation)) {
-    if (catalog::IsCaptured(relation)) {
-      catalog::EnsureCaptureTriggers(relation);  // replaced by one that is not ALWAYS
-    }
-    return;
-  }
-  const char* arguments[5] = {"", "", "", "adopted", "made"};  // the last two: the view, the table
-  for (int i = 0; i < Min(5, list_length(statement->args)); ++i) {
-    arguments[i] = strVal(list_nth(statement->args, i));
-  }
-  catalog::RegisterRestored(relation, arguments[0], arguments[1], arguments[2], strcmp(arguments[3], "made") == 0,
-                            strcmp(arguments[4], "adopted") == 0);
-  const List* readers = TviewsOver(RelationRelationId, relation, false);
-  const ListCell* cell;
-  foreach (cell, readers) {  // came back before it, and took it for a base table
-    catalog::RegisterAgain(lfirst_oid(cell));
-  }
-}
-
 void ForgetUnneeded(Oid relation) {
   if (!catalog::IsCaptured(relation)) {
     catalog::RemoveUnneededTriggers(relation);  // left its parent
@@ -278,6 +255,10 @@ void WatchAfter(Node* statement, const Watched& watched) {
     catalog::GraphChanged();  // the worker refreshes as the owner it knows
     return;
   }
+  if (watched.new_view != nullptr) {
+    AfterNewView(RangeVarGetRelid(watched.new_view, NoLock, true));
+    return;
+  }
   const ListCell* cell;
   if (watched.schema) {  // mapping queries name it, or an operator or type in it
     const List* all = AllTviews();
@@ -302,7 +283,7 @@ void WatchAfter(Node* statement, const Watched& watched) {
     return;
   }
   if (watched.restored) {
-    AfterRestore(reinterpret_cast<CreateTrigStmt*>(statement), watched.relation);
+    AfterRestore(watched.relation);
     return;
   }
   AfterRelationChange(watched);
