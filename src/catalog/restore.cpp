@@ -144,7 +144,9 @@ const char* RegisterRestored(Oid table, const Carried& carried) {
   const List* relations = LockRelationsRead(found.view, user, ShareRowExclusiveLock);
   const lineage::Lineage lineage = lineage::DeriveLineage({found.view, found.key_count, found.key_columns, options.unkeyed_full, options.refresh_every_ms > 0, table});
   pg::LeaveOwner(as_owner);
-  const Registration registration = {table,     found.view,      carried.adopted,         carried.owns_view, EntityOf(get_rel_name(table)),
+  // Else whoever makes such a trigger by hand had somebody else's view dropped with his table.
+  const bool owns_view = carried.owns_view && pg_class_ownercheck(found.view, pg::OwnerOf(table));
+  const Registration registration = {table,     found.view,      carried.adopted,         owns_view, EntityOf(get_rel_name(table)),
                                      found.key, found.key_count, ViewColumns(found.view), &options,          State::kRestored};
   LockTview(table);
   Register(registration, relations, lineage);
