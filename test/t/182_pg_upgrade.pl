@@ -25,6 +25,7 @@ sub make_node {
 # Since 18 a cluster has checksums unless told otherwise; the old one has none.
 sub checksums { my ($help) = run_command([ 'initdb', '--help' ]); return $help =~ /--no-data-checksums/ ? ('--no-data-checksums') : (); }
 
+chdir($PostgreSQL::Test::Utils::tmp_check) or die;  # pg_upgrade wants to write where it is
 for my $mode ('copy', 'link') {
 	my $old = make_node("old_$mode", install_path => $old_postgres);
 	$old->start;
@@ -43,7 +44,7 @@ CREATE FUNCTION label(int) RETURNS text LANGUAGE sql STABLE AS $$SELECT 'n' || $
 SELECT pg_tviews_create('labelled', 'SELECT pk_post AS pk_labelled, label(fk_user) AS label FROM tb_post');
 SELECT pg_tviews_create('ratio', 'SELECT pk_post AS pk_ratio, 1 / length(title) AS r FROM tb_post');
 SELECT pg_tviews_create('split', 'SELECT pk_post AS pk_split, title FROM tb_post', '{"partition_by": "RANGE (pk_split)"}');
-CREATE TABLE tv_split_1 PARTITION OF tv_split FOR VALUES FROM (0) TO (1000);
+CREATE TABLE tv_split_1 PARTITION OF tv_split FOR VALUES FROM (2000) TO (3000);
 CREATE TABLE mine (pk_post int PRIMARY KEY, title text, note text DEFAULT 'mine');
 SELECT pg_tviews_adopt('mine', 'SELECT pk_post, title FROM tb_post', '{"key": "pk_post"}');
 UPDATE tb_post SET title = '' WHERE pk_post = 3;
@@ -61,8 +62,8 @@ SQL
 
 	my $new = make_node("new_$mode");
 	my ($out, $err) = run_command([ 'pg_upgrade', '--no-sync', '-U', 'postgres', '-d', $old->data_dir, '-D', $new->data_dir, '-b', "$old_postgres/bin", '-B', $new->config_data('--bindir'),
-		'-s', $new->host, '-p', $old->port, '-P', $new->port, $mode eq 'link' ? '--link' : '--copy' ]);
-	like($out, qr/Upgrade Complete/, "$mode: pg_upgrade") or diag $out, $err;
+		'-s', $old->host, '-p', $old->port, '-P', $new->port, $mode eq 'link' ? '--link' : '--copy' ]);
+	like($out, qr/Upgrade Complete/, "$mode: pg_upgrade") or BAIL_OUT("pg_upgrade: $out $err");
 	$new->start;
 	wait_applied($new, 'app', 60, "$mode: the new server applies what the old one left in the journal");
 	is($new->safe_psql('app', q{SELECT count(*) FROM tv_post WHERE name = 'journal'}), '10', '... the change is there');
