@@ -70,5 +70,16 @@ SQL
 	is($node->safe_psql($database, 'SELECT pg_tviews_version()'), $current, "$version: updated");
 }
 
+# The rest of ALTER EXTENSION and CREATE EXTENSION says clearly what it will not do, and breaks nothing.
+my $error;
+isnt($node->psql('fresh', 'CREATE SCHEMA elsewhere; ALTER EXTENSION pg_tviews SET SCHEMA elsewhere', stderr => \$error), 0, 'the extension stays in its schema');
+like($error, qr/does not support SET SCHEMA/, '... and says so');
+isnt($node->psql('postgres', q{CREATE EXTENSION pg_tviews VERSION '0.0.9'}, stderr => \$error), 0, 'there is no version 0.0.9');
+isnt($node->psql('fresh', q{ALTER EXTENSION pg_tviews UPDATE TO '0.1.0'}, stderr => \$error), 0, 'there is no way back');
+like($error, qr/no update path/, '... and PostgreSQL says so');
+$node->safe_psql('fresh', 'CREATE TABLE tb_a (pk_a int PRIMARY KEY, v int); CREATE TABLE tv_a AS SELECT * FROM tb_a; INSERT INTO tb_a VALUES (1, 1)');
+wait_applied($node, 'fresh');
+oracle($node, 'fresh', 'TVIEWs go on after all that');
+
 $node->stop;
 done_testing();
