@@ -149,3 +149,17 @@ CREATE VIEW pg_tviews_unregistered WITH (security_barrier) AS
     AND (pg_catalog.pg_has_role(r.relowner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
 COMMENT ON VIEW pg_tviews_unregistered IS 'your tables that carry the definition of a TVIEW and are none: restored without what they read; the reason';
 GRANT SELECT ON pg_tviews_unregistered TO PUBLIC;
+
+CREATE FUNCTION pg_tviews_performance_stats(OUT entity text, OUT table_size bigint, OUT total_size bigint, OUT row_count bigint,
+                                            OUT index_count bigint, OUT hot_ratio double precision, OUT schema_name name)
+  RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT m.entity, s.table_size, s.total_size, s.row_count, (SELECT count(*) FROM pg_index i WHERE i.indrelid = m.table_oid), s.hot_ratio, m.schema_name
+  FROM @extschema@.pg_tview_meta m
+       CROSS JOIN LATERAL (
+         SELECT sum(pg_table_size(r.relid))::bigint AS table_size, sum(pg_total_relation_size(r.relid))::bigint AS total_size,
+                sum(pg_stat_get_live_tuples(r.relid))::bigint AS row_count,
+                sum(pg_stat_get_tuples_hot_updated(r.relid))::double precision / NULLIF(sum(pg_stat_get_tuples_updated(r.relid)), 0) AS hot_ratio
+         FROM (SELECT m.table_oid::regclass UNION SELECT relid FROM pg_partition_tree(m.table_oid)) r(relid)) s
+$$;
+COMMENT ON FUNCTION pg_tviews_performance_stats() IS
+  'size, rows and indexes of each TVIEW you may read, with its partitions; hot_ratio: the part of the updates that touched no index';
