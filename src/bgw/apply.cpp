@@ -114,29 +114,18 @@ void Degrade(Batch* batch, int t, const Failure& failure) {
   DeferWhole(batch, t, "failed", &failure);
 }
 
-// After a refresh: forgets the deferred rows of what is applied, writes those of what is not.
+// After a refresh: writes the deferred rows of what is not applied, forgets those of what is.  A key that failed again keeps its row and
+// its number of attempts.
 void SettleDeferred(Batch* batch, int t, const DeferNotes& notes) {
-  Worker* worker = batch->worker;
-  const catalog::Tview* tview = &worker->indexed.graph->tviews[t];
-  if (batch->deferred_rows && batch->whole[t]) {
-    refresh::ForgetDeferred(tview, worker->affected, t, true);
-  } else if (batch->deferred_rows) {
-    // A key that failed again keeps its row and its number of attempts.
-    core::ClearKeySets(worker->scratch);
-    for (const DeferNote* note = notes.first; note != nullptr; note = note->next) {
-      CheckMemory(core::AddKey(worker->scratch, 0, note->key, nullptr));
-    }
-    for (size_t i = 0; i < core::KeyCount(worker->affected, t); ++i) {
-      const core::ByteSpan key = core::KeyAt(worker->affected, t, i);
-      if (!core::HasKey(worker->scratch, 0, key)) {
-        CheckMemory(core::AddKey(worker->scratch, 1, key, nullptr));
-      }
-    }
-    refresh::ForgetDeferred(tview, worker->scratch, 1, false);
-  }
+  const core::KeySets* affected = batch->worker->affected;
+  const catalog::Tview* tview = &batch->worker->indexed.graph->tviews[t];
+  const bool any = batch->deferred_rows;
   for (const DeferNote* note = notes.first; note != nullptr; note = note->next) {
     refresh::DeferKey(tview, note->key, note->reason, note->sqlstate, note->message);
     batch->deferred_rows = true;
+  }
+  if (any) {
+    refresh::ForgetDeferred(tview, affected, t, batch->whole[t]);
   }
 }
 
@@ -174,11 +163,16 @@ void RefreshOne(Batch* batch, int t) {
         SetState(batch, t, catalog::IsCaptureOff(tview->table) ? catalog::State::kDegraded : catalog::State::kFresh);
       }
       return;
-    case refresh::Verdict::kDegraded: {
+    case refresh::Verdict::kDegraded:
+    case refresh::Verdict::kExhausted: {
       Failure failure;
       strlcpy(failure.sqlstate, isolated.sqlstate, sizeof(failure.sqlstate));
       strlcpy(failure.message, isolated.message, sizeof(failure.message));
-      Degrade(batch, t, failure);
+      if (isolated.verdict == refresh::Verdict::kDegraded) {
+        Degrade(batch, t, failure);
+      } else {
+        DeferAll(batch, t, "resource", 0, failure.sqlstate, failure.message);
+      }
       return;
     }
     case refresh::Verdict::kRetry:

@@ -117,6 +117,7 @@ BatchOutcome RunBatch(Worker* worker) {
   batch->worker = worker;
   batch->id = worker->batches + 1;
   batch->began = GetCurrentTimestamp();
+  shmem::ForgetTried();
   LockAndSelect(batch);
   AppliedSnapshot applied = DescribeSnapshot(GetActiveSnapshot());
   BatchOutcome outcome = {};
@@ -148,6 +149,7 @@ BatchOutcome RunBatch(Worker* worker) {
   }
   MemoryContextSwitchTo(worker->batch_context);
   // Committed: only now is anything forgotten.
+  shmem::CommitTried();
   core::RemoveDone(worker->pending);
   worker->tally.applied += batch->consumed_count;
   worker->tally.gone += batch->gone;

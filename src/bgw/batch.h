@@ -77,7 +77,7 @@ void ApplyLevels(Batch* batch);
 
 // defer.cpp
 // Writes rows for what the batch has for TVIEW t: one for the whole TVIEW, or one a key.  `until`: coalesced; 0: another reason.
-void DeferAll(Batch* batch, int t, const char* reason, TimestampTz until);
+void DeferAll(Batch* batch, int t, const char* reason, TimestampTz until, const char* sqlstate = nullptr, const char* message = nullptr);
 // The same for a paused TVIEW: once its rows are too many, one takes the place of all.
 void DeferPaused(Batch* batch, int t);
 

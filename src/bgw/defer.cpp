@@ -4,7 +4,7 @@
 
 namespace tviews::bgw {
 
-void DeferAll(Batch* batch, int t, const char* reason, TimestampTz until) {
+void DeferAll(Batch* batch, int t, const char* reason, TimestampTz until, const char* sqlstate, const char* message) {
   const core::KeySets* affected = batch->worker->affected;
   const catalog::Tview* tview = &batch->worker->indexed.graph->tviews[t];
   const size_t count = core::KeyCount(affected, t);
@@ -14,7 +14,7 @@ void DeferAll(Batch* batch, int t, const char* reason, TimestampTz until) {
     if (until != 0) {
       refresh::CoalesceKey(tview, key, until);
     } else {
-      refresh::DeferKey(tview, key, reason, nullptr, nullptr);
+      refresh::DeferKey(tview, key, reason, sqlstate, message);
     }
   }
   batch->deferred_rows = true;
@@ -29,7 +29,7 @@ void DeferPaused(Batch* batch, int t) {
   if (batch->whole[t] || keys > kMostDeferredKeys) {
     refresh::ForgetDeferred(tview, nullptr, 0, true);
   }
-  DeferAll(batch, t, "paused", 0);
+  DeferAll(batch, t, "paused", 0, nullptr, nullptr);
 }
 
 }  // namespace tviews::bgw

@@ -5,6 +5,7 @@
 
 #include "core/backoff.h"
 #include "pg/settings.h"
+#include "shmem/crashes.h"
 #include "shmem/database.h"
 #include "shmem/lwlock.h"
 #include "shmem/segment.h"
@@ -59,6 +60,7 @@ void ReadDatabases() {
 void Free(shmem::Database* slot, Managed* worker) {
   const Oid database = pg_atomic_read_u32(&slot->oid);
   shmem::FreeDatabase(slot);
+  shmem::RemoveCrashFile(database);
   pg_memory_barrier();
   if (pg_atomic_exchange_u32(&slot->check_extension, 0) != 0 && list_member_oid(databases, database)) {
     shmem::ClaimDatabase(database);
@@ -109,7 +111,6 @@ void NoteStopped(shmem::Database* slot, Managed* worker, TimestampTz now) {
     shmem::ScopedLock lock(&slot->lock, LW_EXCLUSIVE);
     slot->worker_latch = nullptr;  // a worker that never came to its exit callback
     slot->worker_pid = 0;
-    ++slot->restarts;
     if (state != shmem::WorkerState::kNone) {
       slot->last_crash_at = now;
     }

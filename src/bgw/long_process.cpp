@@ -30,6 +30,7 @@ void HandleTerminate(SIGNAL_ARGS) {
 }
 
 void Detach(int code, Datum arg) {
+  shmem::CloseCrashFile();
   {
     shmem::ScopedLock lock(&me.slot->lock, LW_EXCLUSIVE);
     Shared()->latch = nullptr;
@@ -186,6 +187,7 @@ void pg_tviews_long_main(Datum database) {
   BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
   PinSession();
   Prepare();
+  StartCrashAccounting(&me, shmem::CrashProcess::kLongRefresh);
   Run();
 }
 }

@@ -154,7 +154,7 @@ void CompareAndWrite(Worker* worker, int t, shmem::RefreshEntry* entry, char (*m
   DescribeRefresh(isolated, INSTR_TIME_GET_MILLISEC(duration), entry);
   strlcpy(*message, isolated.message, sizeof(*message));
   shmem::PublishWholeTime(tview->table, entry->duration_ms);
-  if (isolated.verdict == refresh::Verdict::kRetry) {
+  if (isolated.verdict == refresh::Verdict::kRetry || isolated.verdict == refresh::Verdict::kExhausted) {
     const char* code = isolated.sqlstate;
     ereport(ERROR, (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])), errmsg("%s", isolated.message),
                     errcontext("refresh of TVIEW \"%s\"", tview->entity)));
@@ -193,6 +193,7 @@ Oid NextDetached(Worker* worker, TimestampTz now, TimestampTz* next) {
 
 void RefreshDetached(Worker* worker, Oid table) {
   TurnOf(table)->tried_at = GetCurrentTimestamp();
+  shmem::ForgetTried();
   SetCurrentStatementStartTimestamp();
   StartTransactionCommand();
   MemoryContextReset(worker->batch_context);
@@ -209,6 +210,7 @@ void RefreshDetached(Worker* worker, Oid table) {
   }
   PopActiveSnapshot();
   CommitTransactionCommand();
+  shmem::CommitTried();
   capture::LeaveOutPoint(0);
   TurnOf(table)->failures = 0;
   if (t >= 0) {

@@ -30,6 +30,7 @@ void HandleTerminate(SIGNAL_ARGS) {
 
 void Detach(int code, Datum arg) {
   shmem::Database* slot = me.slot;
+  shmem::CloseCrashFile();
   {
     shmem::ScopedLock lock(&slot->lock, LW_EXCLUSIVE);
     slot->worker_latch = nullptr;
@@ -103,6 +104,15 @@ bool IsTransient(int sqlerrcode) {
   return sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE || sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED || sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
+// An error that stays is logged at its first occurrence, and then each time their number doubles.
+bool IsWorthLogging(const ErrorData* error) {
+  static int last_code;
+  static uint32 times;
+  times = error->sqlerrcode == last_code && me.failures > 1 ? times + 1 : 1;
+  last_code = error->sqlerrcode;
+  return (times & (times - 1)) == 0;
+}
+
 // Called in PG_CATCH.  The records stay pending; the batch is tried again after a while.
 void HandleFailure() {
   HOLD_INTERRUPTS();
@@ -127,7 +137,7 @@ void HandleFailure() {
   me.indexed.graph = nullptr;  // its states may be of the batch that was rolled back
   me.retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait_ms);
   SetState(shmem::WorkerState::kBackoff);
-  if (!transient || me.failures % 10 == 0) {
+  if (transient ? me.failures % 10 == 0 : IsWorthLogging(error)) {
     error->elevel = LOG;
     ThrowErrorData(error);
   }
@@ -331,6 +341,7 @@ void pg_tviews_worker_main(Datum database) {
     Leave(shmem::WorkerState::kStopping);
   }
   Prepare();
+  StartCrashAccounting(&me, shmem::CrashProcess::kRefreshWorker);
   SetState(shmem::WorkerState::kWorking);
   shmem::WakeLauncher();  // it may go on to the next database
   Run();

@@ -6,6 +6,7 @@
 #include "core/key_sets.h"
 #include "core/pending.h"
 #include "pg/pg.h"
+#include "shmem/crashes.h"
 #include "shmem/database.h"
 
 namespace tviews::bgw {
@@ -66,6 +67,11 @@ inline constexpr size_t kScanUpTo = kPendingRecords / 4 * 3;  // the rest is for
 // Sets what ALTER ROLE / DATABASE SET and the configuration file must not change for the worker.
 void PinSession();
 void PinLockTimeout();
+
+// crashes.cpp
+// Takes up the accounting of crashes for this process, connected to its database; tells of the last one, and after several in a row
+// makes the worker wait.
+void StartCrashAccounting(Worker* worker, shmem::CrashProcess process);
 
 // records.cpp
 // Moves everything in the ring into `pending`.  Out of memory ereports.

@@ -7,6 +7,7 @@
 #include "core/backoff.h"
 #include "pg/extension.h"
 #include "pg/settings.h"
+#include "refresh/careful.h"
 #include "refresh/deferred_rows.h"
 #include "refresh/key_text.h"
 #include "shmem/statistics.h"
@@ -49,6 +50,9 @@ constexpr int64 kConstraintBaseMs = 20, kConstraintLimitMs = 10000;  // the row 
 constexpr int64 kHastenMs = 1000, kHastenLimitMs = 30000;
 constexpr double kRestFactor = 20;
 constexpr size_t kLookedUp = 1000;  // keys looked up one by one: the TVIEW may have many more rows
+constexpr int64 kCrashBaseMs = 5000, kCrashLimitMs = 6 * 3600000;  // each attempt may take the server down
+constexpr int64 kCrashHastenMs = 10000, kCrashHastenLimitMs = 300000;
+constexpr int64 kResourceBaseMs = 500, kResourceLimitMs = 20000;
 constexpr int64 kLockedBaseMs = 50, kLockedLimitMs = 5000;
 
 // A TVIEW that fails again and again is not compared for more than a small part of the time.
@@ -56,6 +60,7 @@ int64 RestMs(Oid tview) {
   return Min(static_cast<int64>(shmem::WholeTime(tview) * kRestFactor), kFailedLimitMs);
 }
 
+bool IsCrash(const char* sqlstate) { return sqlstate != nullptr && strcmp(sqlstate, kCrashSqlstate) == 0; }
 bool IsConstraint(const char* sqlstate) { return sqlstate != nullptr && strncmp(sqlstate, "23", 2) == 0; }
 
 TimestampTz NextAttempt(const catalog::Tview* tview, bool whole, const char* reason, const char* sqlstate, int attempts, TimestampTz now) {
@@ -65,6 +70,10 @@ TimestampTz NextAttempt(const catalog::Tview* tview, bool whole, const char* rea
     return DT_NOEND;  // resume makes it due
   } else if (SameReason(reason, "locked")) {
     ms = core::BackoffMilliseconds(attempts, kLockedBaseMs, kLockedLimitMs, seed);
+  } else if (SameReason(reason, "resource")) {
+    ms = core::BackoffMilliseconds(attempts, kResourceBaseMs, kResourceLimitMs, seed);
+  } else if (SameReason(reason, "failed") && IsCrash(sqlstate)) {
+    ms = core::BackoffMilliseconds(attempts, kCrashBaseMs, kCrashLimitMs, seed);
   } else if (SameReason(reason, "failed")) {
     const bool constraint = IsConstraint(sqlstate);
     const int64 base = constraint ? kConstraintBaseMs : kFailedBaseMs, limit = constraint ? kConstraintLimitMs : kFailedLimitMs;
@@ -73,8 +82,11 @@ TimestampTz NextAttempt(const catalog::Tview* tview, bool whole, const char* rea
   return TimestampTzPlusMilliseconds(now, ms);
 }
 
-// When a whole TVIEW that failed `attempts` times is tried after a change.
-TimestampTz Sooner(const catalog::Tview* tview, int attempts, TimestampTz now) {
+// When a whole TVIEW that failed `attempts` times, or a key that crashed the worker, is tried after a change.
+TimestampTz Sooner(const catalog::Tview* tview, const char* sqlstate, int attempts, TimestampTz now) {
+  if (IsCrash(sqlstate)) {
+    return TimestampTzPlusMilliseconds(now, Min(static_cast<int64>(attempts) * kCrashHastenMs, kCrashHastenLimitMs));
+  }
   return TimestampTzPlusMilliseconds(now, Max(Min(static_cast<int64>(attempts) * kHastenMs, kHastenLimitMs), RestMs(tview->table)));
 }
 
@@ -143,9 +155,9 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
     same = SameReason(TextDatumGetCString(Attribute(existing, relation, kReason, &is_null)), reason);
     attempts = same ? DatumGetInt32(Attribute(existing, relation, kAttempts, &is_null)) + 1 : 1;
     const TimestampTz planned = DatumGetTimestampTz(Attribute(existing, relation, kNextAttempt, &is_null));
-    if (same && key.size == 0 && SameReason(reason, "failed") && planned > now && planned != DT_NOEND) {
+    if (same && (key.size == 0 || IsCrash(sqlstate)) && SameReason(reason, "failed") && planned > now && planned != DT_NOEND) {
       --attempts;
-      next = Min(planned, Sooner(tview, attempts, now));
+      next = Min(planned, Sooner(tview, sqlstate, attempts, now));
     }
   }
   values[kReason - 1] = CStringGetTextDatum(reason);
@@ -181,7 +193,8 @@ void HastenWhole(const catalog::Tview* tview) {
   const HeapTuple tuple = systable_getnext(scan);
   bool is_null;
   if (HeapTupleIsValid(tuple) && SameReason(TextDatumGetCString(Attribute(tuple, relation, kReason, &is_null)), "failed")) {
-    const TimestampTz soon = Sooner(tview, DatumGetInt32(Attribute(tuple, relation, kAttempts, &is_null)), GetCurrentTimestamp());
+    const Datum sqlstate = Attribute(tuple, relation, kSqlstate, &is_null);
+    const TimestampTz soon = Sooner(tview, is_null ? nullptr : TextDatumGetCString(sqlstate), DatumGetInt32(Attribute(tuple, relation, kAttempts, &is_null)), GetCurrentTimestamp());
     if (soon < DatumGetTimestampTz(Attribute(tuple, relation, kNextAttempt, &is_null))) {
       SetNextAttempt(relation, tuple, soon);
     }

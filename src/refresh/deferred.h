@@ -9,8 +9,12 @@ namespace tviews::refresh {
 
 // Writes (or updates: attempts + 1, next attempt by backoff) the row of one key; key.size == 0 means the whole TVIEW, whose failed
 // row keeps its attempts while it is not due: it has not been tried.
-// Reasons: paused, coalesced, locked, backlog, failed, refreshing.  Of a paused TVIEW what did not fail is paused, and nothing is due.
+// Reasons: paused, coalesced, locked, backlog, failed, refreshing, resource (no room, no memory: nobody's fault).  Of a paused TVIEW what
+// did not fail is paused, and nothing is due.
 void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message);
+
+// Until when the failed row of a key keeps it from being tried; 0: it has none.
+TimestampTz FailedUntil(const catalog::Tview* tview, core::ByteSpan key);
 
 // Something that a TVIEW reads has changed while its whole-TVIEW row waits for another attempt: it may succeed now, so that comes
 // soon; the more attempts have failed, the later.

@@ -75,6 +75,21 @@ bool IsDeferredWhole(Oid tview) {
   return found;
 }
 
+TimestampTz FailedUntil(const catalog::Tview* tview, core::ByteSpan key) {
+  Relation relation = OpenDeferred(AccessShareLock);
+  ScanKeyData keys[2];
+  SysScanDesc scan = ScanRows(relation, tview->table, &key, nullptr, keys);
+  const HeapTuple tuple = systable_getnext(scan);
+  TimestampTz until = 0;
+  bool is_null;
+  if (HeapTupleIsValid(tuple) && SameReason(TextDatumGetCString(Attribute(tuple, relation, kReason, &is_null)), "failed")) {
+    until = DatumGetTimestampTz(Attribute(tuple, relation, kNextAttempt, &is_null));
+  }
+  systable_endscan(scan);
+  table_close(relation, AccessShareLock);
+  return until;
+}
+
 TimestampTz NextDue() {
   Relation relation = OpenDeferred(AccessShareLock);
   Relation index = index_open(IndexOid("pg_tview_deferred_due"), AccessShareLock);
@@ -101,7 +116,7 @@ DeferredCounts CountDeferred() {
     bool is_null;
     const char* reason = TextDatumGetCString(Attribute(tuple, relation, kReason, &is_null));
     counts.parked += SameReason(reason, "failed");
-    counts.blocking += SameReason(reason, "locked") || SameReason(reason, "backlog");
+    counts.blocking += SameReason(reason, "locked") || SameReason(reason, "backlog") || SameReason(reason, "resource");
     counts.refreshing += SameReason(reason, "refreshing");
     counts.detached += !SameReason(reason, "paused") && heap_attisnull(tuple, kKey, RelationGetDescr(relation)) &&
                        DatumGetTimestampTz(Attribute(tuple, relation, kNextAttempt, &is_null)) == DT_NOEND;

@@ -3,10 +3,12 @@
 // Failing writes are isolated by apply already; what arrives here are views and mappings that raise while they are computed.
 #include "refresh/isolate.h"
 
+#include "refresh/careful.h"
+#include "refresh/isolation.h"
 #include "refresh/key_collector.h"
 #include "refresh/subtransaction.h"
 #include "refresh/target.h"
-#include "refresh/verify.h"
+#include "shmem/crashes.h"
 
 namespace tviews::refresh {
 
@@ -19,157 +21,19 @@ constexpr int kRefuseAllAfter = 256;  // the rest is refused untried
 constexpr double kWholeFraction = 0.3;
 constexpr double kEnumerateUpTo = 1e6;  // rows of a TVIEW whose keys may be listed in memory
 
-// A refused key, kept until its subtransaction is sure.
-struct Report {
-  core::ByteSpan key;
-  const char* reason;
-  char sqlstate[6];
-  const char* message;
-};
-
-struct Isolation {
-  const catalog::Tview* tview;
-  const core::KeySets* keys;
-  uint32 number;
-  bool strays;
-  MemoryContext own;
-  Result result;
-  List* reports;         // of Report*, of committed subtransactions
-  List* unique_reports;  // those with 23505: another turn at the end
-  bool last_turn;
-  int64 singles_failed;  // keys refused because the view raises for them
-  int64 applied;         // keys whose subtransaction committed
-  int first_error;       // SQLSTATE of the first single failure
-  bool alike;            // all single failures had it
-  char sqlstate[6];
-  char message[256];
-  bool retry;
-  int lock_timeouts;
-  bool listed;                 // all keys of a view that failed as a whole
-  bool probed, another_works;  // see Hopeless
-};
-
-// One subtransaction: which keys, and what came out.
-struct Piece {
-  Isolation* isolation;
-  size_t first, count;
-  bool whole;
-  Result result;
-  List* reports;
-};
-
-void Collect(void* context, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message) {
-  Piece* piece = static_cast<Piece*>(context);
-  MemoryContext old = MemoryContextSwitchTo(piece->isolation->own);
-  Report* report = static_cast<Report*>(palloc0(sizeof(Report)));
-  unsigned char* copy = static_cast<unsigned char*>(palloc(key.size + 1));
-  memcpy(copy, key.data, key.size);
-  report->key = {copy, key.size};
-  report->reason = reason;  // a literal
-  strlcpy(report->sqlstate, sqlstate != nullptr ? sqlstate : "", sizeof(report->sqlstate));
-  report->message = message != nullptr ? pstrdup(message) : nullptr;
-  piece->reports = lappend(piece->reports, report);
-  MemoryContextSwitchTo(old);
-}
-
-void RunPiece(void* argument) {
-  Piece* piece = static_cast<Piece*>(argument);
-  const Isolation* self = piece->isolation;
-  piece->result = piece->whole ? RefreshWhole(self->tview, Collect, piece)
-                               : RefreshKeys(self->tview, self->keys, self->number, piece->first, piece->count, self->strays, Collect, piece);
-}
-
-void AddResult(Result* sum, const Result& more) {
-  sum->keys += more.keys;
-  sum->inserted += more.inserted;
-  sum->updated += more.updated;
-  sum->deleted += more.deleted;
-  sum->unchanged += more.unchanged;
-  sum->locked += more.locked;
-  sum->form = more.form;
-}
-
-void Accept(Isolation* self, Piece* piece) {
-  AddResult(&self->result, piece->result);
-  self->applied += static_cast<int64>(piece->count) - list_length(piece->reports);
-  ListCell* cell;
-  MemoryContext old = MemoryContextSwitchTo(self->own);
-  foreach (cell, piece->reports) {
-    Report* report = static_cast<Report*>(lfirst(cell));
-    if (!self->last_turn && strcmp(report->sqlstate, "23505") == 0) {
-      self->unique_reports = lappend(self->unique_reports, report);
-    } else {
-      self->reports = lappend(self->reports, report);
-    }
-  }
-  MemoryContextSwitchTo(old);
-}
-
-void NoteError(Isolation* self, const ErrorData* error) {
-  strlcpy(self->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(self->sqlstate));
-  strlcpy(self->message, Describe(error), sizeof(self->message));
-}
-
-// Tries a piece; false: it failed for a reason of its own and was rolled back, `*error` tells.
-bool Try(Isolation* self, Piece* piece, ErrorData** error) {
-  MemoryContext old = CurrentMemoryContext;
-  MemoryContext attempt = AllocSetContextCreate(self->own, "pg_tviews attempt", ALLOCSET_DEFAULT_SIZES);
-  MemoryContextSwitchTo(attempt);
-  const bool done = TryInSubtransaction(RunPiece, piece, error);
-  MemoryContextSwitchTo(old);
-  if (!done) {
-    DisarmRefreshTimeout();
-    if (Classify(*error) == Failing::kCancel) {
-      ReThrowError(*error);
-    }
-    NoteError(self, *error);
-    self->retry = Classify(*error) == Failing::kRetry;
-    self->lock_timeouts += Classify(*error) == Failing::kLocked;
-  }
-  MemoryContextDelete(attempt);
-  return done;
-}
-
-void RefuseKey(Isolation* self, size_t at, bool locked) {
-  MemoryContext old = MemoryContextSwitchTo(self->own);
-  Report* report = static_cast<Report*>(palloc0(sizeof(Report)));
-  report->key = core::KeyAt(self->keys, self->number, at);
-  report->reason = locked ? "locked" : "failed";
-  strlcpy(report->sqlstate, self->sqlstate, sizeof(report->sqlstate));
-  report->message = pstrdup(self->message);
-  self->reports = lappend(self->reports, report);
-  self->result.locked += locked;
-  MemoryContextSwitchTo(old);
-}
-
-struct Listing {
-  const catalog::Tview* tview;
-  core::KeySets* keys;
-  int64 limit;  // 0: all
-};
-
-void ListKeys(void* argument) {
-  const Listing* listing = static_cast<const Listing*>(argument);
-  if (listing->limit > 0) {
-    StoredKeys(listing->tview, listing->limit, listing->keys, 0);
-  } else {
-    AllKeys(listing->tview, listing->keys, 0);
-  }
-}
-
 // Refreshes one stored row that is not among the keys: does the view fail for every key, or only for these?
 bool AnotherKeyWorks(Isolation* self) {
   constexpr int64 kLook = 200;
-  Listing listing = {self->tview, NewKeySetsHere(), kLook};
+  core::KeySets* stored = NewKeySetsHere();
   ErrorData* error;
-  if (!TryInSubtransaction(ListKeys, &listing, &error)) {
+  if (!ListKeys(self->tview, kLook, stored, &error)) {
     return false;
   }
-  const size_t count = core::KeyCount(listing.keys, 0);
+  const size_t count = core::KeyCount(stored, 0);
   for (size_t i = 0; i < count; ++i) {
-    if (!core::HasKey(self->keys, self->number, core::KeyAt(listing.keys, 0, i))) {
+    if (!core::HasKey(self->keys, self->number, core::KeyAt(stored, 0, i))) {
       Isolation probe = *self;
-      probe.keys = listing.keys;
+      probe.keys = stored;
       probe.number = 0;
       Piece piece = {};
       piece.isolation = &probe;
@@ -196,14 +60,14 @@ bool Hopeless(Isolation* self) {
 }
 
 void Bisect(Isolation* self, size_t first, size_t count) {
-  if (count == 0 || self->retry || Hopeless(self)) {
+  if (count == 0 || self->retry || self->exhausted || Hopeless(self)) {
     return;
   }
   CHECK_FOR_INTERRUPTS();
   check_stack_depth();
   if (self->singles_failed >= kRefuseAllAfter && self->alike && self->applied == 0) {
     for (size_t i = first; i < first + count; ++i) {
-      RefuseKey(self, i, false);  // one bad parent of very many rows
+      RefuseKey(self, i, "failed");  // one bad parent of very many rows
     }
     return;
   }
@@ -216,12 +80,12 @@ void Bisect(Isolation* self, size_t first, size_t count) {
     Accept(self, &piece);
     return;
   }
-  if (self->retry) {
+  if (self->retry || self->exhausted) {
     return;
   }
   if (strcmp(self->sqlstate, "55P03") == 0 && (count == 1 || self->lock_timeouts >= kLockTimeouts)) {
     for (size_t i = first; i < first + count; ++i) {
-      RefuseKey(self, i, true);
+      RefuseKey(self, i, "locked");
     }
     return;
   }
@@ -230,7 +94,7 @@ void Bisect(Isolation* self, size_t first, size_t count) {
     self->alike = self->singles_failed == 0 || (self->alike && code == self->first_error);
     self->first_error = code;
     ++self->singles_failed;
-    RefuseKey(self, first, false);
+    RefuseKey(self, first, "failed");
     return;
   }
   Bisect(self, first, count / 2);
@@ -252,22 +116,54 @@ bool RunAllAtOnce(Isolation* self, size_t total) {
     Accept(self, &piece);
     return true;
   }
-  return self->retry;
+  return self->retry || self->exhausted;
+}
+
+// `most`: keys in one subtransaction.
+void RunPieces(Isolation* self, size_t most) {
+  const size_t total = core::KeyCount(self->keys, self->number);
+  for (size_t first = 0; first < total && !self->retry && !self->exhausted && !Hopeless(self); first += most) {
+    Bisect(self, first, Min(most, total - first));
+  }
+}
+
+// Keys of this TVIEW crashed a process: what did it alone is not tried beside others, and not tried at all while it is parked.
+void RunApart(Isolation* self) {
+  const Apart apart = SetApart(self->tview, self->keys, self->number);
+  self->keys = apart.keys;
+  self->probed = self->another_works = true;  // a probe might meet one of those
+  self->number = kUntried;
+  for (size_t i = 0; i < core::KeyCount(self->keys, kUntried); ++i) {
+    core::Suspect suspect = {};
+    const core::ByteSpan key = core::KeyAt(self->keys, kUntried, i);
+    (void)shmem::FindSuspect(self->tview->table, 0, key, &suspect);
+    NoteCrashes(self, suspect.crashes, false);
+    RefuseKey(self, i, "failed");
+    shmem::NoteParked(self->tview->table, 0, key);
+  }
+  self->number = kAlone;
+  RunPieces(self, 1);
+  self->number = kTogether;
+  if (!apart.one_by_one) {
+    RunPieces(self, kChunk);
+  }
+  // From the end, away from what crashed before: a key that succeeds tells that not all of them do.
+  for (size_t left = apart.one_by_one ? core::KeyCount(self->keys, kTogether) : 0; left > 0 && !self->retry && !self->exhausted; --left) {
+    Bisect(self, left - 1, 1);
+  }
 }
 
 void RunAllKeys(Isolation* self) {
-  const size_t total = core::KeyCount(self->keys, self->number);
-  if (!self->listed && RunAllAtOnce(self, total)) {
-    return;
-  }
-  for (size_t first = 0; first < total && !self->retry && !Hopeless(self); first += kChunk) {
-    Bisect(self, first, Min(kChunk, total - first));
+  if (self->suspected) {
+    RunApart(self);
+  } else if (self->listed || !RunAllAtOnce(self, core::KeyCount(self->keys, self->number))) {
+    RunPieces(self, kChunk);
   }
 }
 
 // Keys that met a unique violation once more, now that the rest is applied; each row that still fails is refused.
 void RunUniqueAgain(Isolation* self) {
-  if (self->unique_reports == NIL || self->retry) {
+  if (self->unique_reports == NIL || self->retry || self->exhausted) {
     return;
   }
   core::KeySets* again = NewKeySetsHere();
@@ -294,6 +190,7 @@ void RunUniqueAgain(Isolation* self) {
     MemoryContextSwitchTo(old);
   } else {
     self->retry = inner.retry;
+    self->exhausted = inner.exhausted;
     self->reports = list_concat(self->reports, self->unique_reports);
   }
 }
@@ -303,15 +200,15 @@ bool RunWholeByKeys(Isolation* self) {
   if (RowsStored(self->tview->table) > kEnumerateUpTo) {
     return false;
   }
-  Listing listing = {self->tview, NewKeySetsHere(), 0};
+  core::KeySets* all = NewKeySetsHere();
   ErrorData* error;
-  if (!TryInSubtransaction(ListKeys, &listing, &error)) {
+  if (!ListKeys(self->tview, 0, all, &error)) {
     if (Classify(error) == Failing::kCancel) {
       ReThrowError(error);
     }
     return false;
   }
-  self->keys = listing.keys;
+  self->keys = all;
   self->number = 0;
   self->listed = true;
   RunAllKeys(self);
@@ -319,20 +216,34 @@ bool RunWholeByKeys(Isolation* self) {
   return true;
 }
 
-void RunWhole(Isolation* self, bool* degraded) {
+void RunWhole(Isolation* self, const core::Care& care, bool* degraded) {
   Piece piece = {};
   piece.isolation = self;
   piece.whole = true;
   ErrorData* error;
-  if (Try(self, &piece, &error)) {
+  if (care.by_keys) {
+    NoteCrashes(self, care.crashes, true);
+  } else if (Try(self, &piece, &error)) {
     Accept(self, &piece);
     self->applied = piece.result.keys;
     return;
   }
-  if (self->retry) {
+  if (self->retry || self->exhausted) {
     return;
   }
   *degraded = !RunWholeByKeys(self) || Hopeless(self) || (self->applied == 0 && self->singles_failed > 1 && self->alike);
+}
+
+// Nothing is parked for a resource that no key could get.
+Verdict Judge(Isolation* self, bool degraded) {
+  const bool wants = self->exhausted || (self->applied == 0 && self->singles_failed > 0 && self->alike && IsResource(self->first_error));
+  if (self->retry) {
+    return Verdict::kRetry;
+  }
+  if (wants && (self->exhausted || degraded || !AnotherKeyWorks(self))) {
+    return Verdict::kExhausted;
+  }
+  return degraded ? Verdict::kDegraded : Verdict::kApplied;
 }
 
 }  // namespace
@@ -348,17 +259,24 @@ IsolatedResult RefreshIsolated(const catalog::Tview* tview, const core::KeySets*
   self->number = number;
   self->strays = strays;
   self->own = own;
-  bool degraded = false;
-  if (whole) {
-    RunWhole(self, &degraded);
+  self->suspected = shmem::UnderSuspicion(tview->table);
+  const core::Care care = self->suspected ? shmem::CareFor(tview->table, 0) : core::Care{};
+  bool degraded = care.give_up;
+  if (care.give_up) {
+    NoteCrashes(self, care.crashes, true);
+  } else if (whole) {
+    RunWhole(self, care, &degraded);
   } else {
     RunAllKeys(self);
     RunUniqueAgain(self);
     degraded = Hopeless(self);
   }
+  if (self->suspected && !self->retry && !self->exhausted) {
+    shmem::NoteTried(tview->table, 0);
+  }
 
   IsolatedResult isolated = {};
-  isolated.verdict = self->retry ? Verdict::kRetry : degraded ? Verdict::kDegraded : Verdict::kApplied;
+  isolated.verdict = Judge(self, degraded);
   isolated.result = self->result;
   if (isolated.verdict != Verdict::kApplied || self->singles_failed > 0) {
     strlcpy(isolated.sqlstate, self->sqlstate, sizeof(isolated.sqlstate));

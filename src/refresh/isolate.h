@@ -9,6 +9,7 @@ enum class Verdict : uint8 {
   kApplied,   // everything but deferred keys
   kDegraded,  // the view fails for every key: nothing applied, `sqlstate` and `message` tell
   kRetry,     // serialization failure or deadlock: abort the batch and run it again
+  kExhausted, // for want of a resource some keys, nobody's fault, are not refreshed: all are to be tried again later
 };
 
 struct IsolatedResult {

@@ -1,6 +1,7 @@
 // A mapping query that raises for some values: bisects until they are alone, maps the rest.
-#include "refresh/map_keys.h"
+#include "refresh/careful.h"
 #include "refresh/subtransaction.h"
+#include "shmem/crashes.h"
 
 namespace tviews::refresh {
 
@@ -21,10 +22,16 @@ void RunPiece(void* argument) {
 // False: it raised for a reason of its own, which is in `*result`.
 bool Try(Piece piece, MapResult* result) {
   ErrorData* error;
-  if (TryInSubtransaction(RunPiece, &piece, &error)) {
+  const Oid tview = piece.mapped->tview->table;
+  const core::PointId point = piece.mapped->point->id;
+  const core::ByteSpan value = piece.count == 0 ? core::ByteSpan{nullptr, 0} : core::KeyAt(piece.mapped->dirty, point, piece.first);
+  shmem::NoteAttempt(piece.count == 1 ? core::Attempt::kOne : core::Attempt::kSeveral, tview, point, value, piece.count);
+  const bool done = TryInSubtransaction(RunPiece, &piece, &error);
+  shmem::NoteSurvived();
+  if (done) {
     return true;
   }
-  if (Classify(error) != Failing::kRow || error->sqlerrcode == ERRCODE_OUT_OF_MEMORY) {
+  if (Classify(error) != Failing::kRow || IsResource(error->sqlerrcode)) {
     ReThrowError(error);
   }
   strlcpy(result->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(result->sqlstate));
@@ -49,12 +56,33 @@ void Bisect(Piece piece, MapResult* result) {
   }
 }
 
+// Values of this mapping crashed a process: each is tried alone, those that did it too often not at all.
+void MapOneByOne(const Mapped& mapped, size_t total, MapResult* result) {
+  const Oid tview = mapped.tview->table;
+  for (size_t i = 0; i < total; ++i) {
+    const core::ByteSpan value = core::KeyAt(mapped.dirty, mapped.point->id, i);
+    if (MayMap(mapped, value)) {
+      Bisect({&mapped, i, 1}, result);
+      shmem::Acquit(tview, mapped.point->id, value);
+      continue;
+    }
+    ++result->failed;
+    strlcpy(result->sqlstate, kCrashSqlstate, sizeof(result->sqlstate));
+    strlcpy(result->message, "the process that looked for the keys of a changed value was killed or crashed several times", sizeof(result->message));
+    shmem::NoteParked(tview, mapped.point->id, value);
+  }
+  shmem::NoteTried(tview, mapped.point->id);
+}
+
 }  // namespace
 
 MapResult MapIsolated(const Mapped& mapped) {
   MapResult result = {};
   const size_t total = core::KeyCount(mapped.dirty, mapped.point->id);
-  if (total > 0) {
+  const core::Care care = shmem::CareFor(mapped.tview->table, mapped.point->id);
+  if (total > 0 && (care.one_by_one || care.by_keys)) {
+    MapOneByOne(mapped, total, &result);
+  } else if (total > 0) {
     Bisect({&mapped, 0, total}, &result);
     result.hopeless = result.failed == total && !Try({&mapped, 0, 0}, &result);
   }

@@ -61,10 +61,17 @@ Failing Classify(const ErrorData* error) {
     case ERRCODE_ADMIN_SHUTDOWN:
     case ERRCODE_CRASH_SHUTDOWN:
       return Failing::kCancel;
+    case ERRCODE_OUT_OF_MEMORY:
+    case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:  // temp_file_limit
+      return Failing::kRow;                     // perhaps one key wants too much
     default:
-      return Failing::kRow;
+      break;
   }
+  const int category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+  return category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_SYSTEM_ERROR ? Failing::kMachine : Failing::kRow;
 }
+
+bool IsResource(int sqlerrcode) { return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES; }
 
 const char* Describe(const ErrorData* error) {
   if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && timed_out) {

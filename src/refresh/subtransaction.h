@@ -14,9 +14,13 @@ enum class Failing : uint8 {
   kRow,     // the row or the view is to blame
   kRetry,   // serialization failure, deadlock: run the batch again
   kLocked,  // lock timeout: somebody holds what these keys need
+  kMachine, // disk full, I/O error and their like: trying less, or another key, is of no use
   kCancel,  // somebody wants this process to stop
 };
 Failing Classify(const ErrorData* error);
+
+// Memory, temporary files, locks: what no key may be blamed for as long as others fail alike.
+bool IsResource(int sqlerrcode);
 
 // "primary message: detail", in the current context.
 const char* Describe(const ErrorData* error);

@@ -1,6 +1,7 @@
 // What the processes of one database share: its ring, its worker, its waiters, its counters.
 #pragma once
 
+#include "core/crash_book.h"
 #include "core/histogram.h"
 #include "core/ring.h"
 #include "pg/pg.h"
@@ -86,6 +87,10 @@ struct Database {
   char last_error[256];
 
   LongProcess long_process;
+
+  // Crash accounting (shmem/crashes.h).  The book is guarded by `lock`; crashes_read: the file was read in this life of the server.
+  core::CrashBook crashes;
+  pg_atomic_uint32 crashes_read;
 
   // The snapshot S of the last batch, for monitoring.  Guarded by `lock`.
   uint64 applied_xmin, applied_xmax;

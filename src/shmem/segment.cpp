@@ -50,6 +50,8 @@ void InitDatabase(Database* database) {
   pg_atomic_init_u32(&database->resting, 0);
   pg_atomic_init_u32(&database->stop_holders, 0);
   pg_atomic_init_u32(&database->check_extension, 0);
+  core::InitBook(&database->crashes);
+  pg_atomic_init_u32(&database->crashes_read, 0);
 }
 
 void InitSegment() {
