@@ -96,6 +96,7 @@ INSERT INTO tb_parent SELECT g, 'p' FROM generate_series(1, 5) g;
 INSERT INTO tb_a SELECT g, g % 5 + 1, 'x' FROM generate_series(1, 50) g;
 CREATE TABLE tv_a AS SELECT pk_a, t, m.im('view'::text, t) AS v, m.im('constant'::text, 5) AS five, p.fk_parent, (SELECT q.t FROM tb_parent q WHERE q.pk_parent = p.fk_parent) AS parent FROM tb_a p;
 CREATE TABLE tv_above AS SELECT pk_a AS pk_above, m.im('above'::text, v) AS v, m.im('mapped'::text, fk_parent) AS fk FROM tv_a;
+CREATE VIEW v_fold AS SELECT a.pk_a, p.t FROM tb_a a JOIN tb_parent p ON p.pk_parent = a.fk_parent + m.im('fold'::text, 0) AND m.im('fold'::text, 1) = 1;
 CREATE INDEX ON tv_a (m.im('index'::text, t));
 CREATE INDEX ON tv_a (pk_a) WHERE m.im('predicate'::text, t) = t;
 CREATE TRIGGER t BEFORE INSERT OR UPDATE OR DELETE ON tv_a FOR EACH ROW EXECUTE FUNCTION fired('before');
@@ -136,7 +137,7 @@ my %calls = (
 	'verify, repairing' => "SELECT * FROM pg_tviews_verify('m.tv_a', NULL, true)",
 	affected => "SELECT * FROM pg_tviews_affected('m.tb_a', '3'); SELECT * FROM pg_tviews_affected('m.tb_parent', '3'); SELECT * FROM pg_tviews_affected('m.tv_a', '3')",
 	suggest_indexes => "SELECT * FROM pg_tviews_suggest_indexes('m.tv_a'); SELECT * FROM pg_tviews_suggest_indexes('m.tv_above')",
-	derive => "SELECT * FROM pg_tviews_derive('m.v_a', ARRAY['pk_a']); SELECT * FROM pg_tviews_derive('m.v_above', ARRAY['pk_above'])",
+	derive => "SELECT * FROM pg_tviews_derive('m.v_a', ARRAY['pk_a']); SELECT * FROM pg_tviews_derive('m.v_above', ARRAY['pk_above']); SELECT * FROM pg_tviews_derive('m.v_fold', ARRAY['pk_a'], true)",
 	explain => "SELECT * FROM pg_tviews_explain('m.tv_a')",
 	monitoring => 'SELECT * FROM pg_tviews_freshness, pg_tview_meta, pg_tviews_performance_summary, pg_tview_performance_log; SELECT * FROM pg_tview_parked_keys',
 	retry_parked => 'SELECT pg_tviews_retry_parked()',
