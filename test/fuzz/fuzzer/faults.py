@@ -7,12 +7,14 @@ import time
 import psycopg2
 
 WORKER = "backend_type = 'pg_tviews refresh worker' AND datname = current_database()"
+LONG = "backend_type = 'pg_tviews long refresh' AND datname = current_database()"
 WRITER = "application_name = 'soak writer'"
 LAUNCHER = "backend_type = 'pg_tviews launcher'"
 
 # Settings that force rare branches, for one round: name, values.
 SETTINGS = [("pg_tviews.debug_drop_pushes", ["on"]), ("pg_tviews.debug_journal_switch_kb", ["8", "64"]), ("pg_tviews.batch_size", ["1", "7", "100"]),
-            ("pg_tviews.enabled", ["off"]), ("pg_tviews.batch_delay", ["5ms"]), ("pg_tviews.sweep_interval", ["10ms"]), ("pg_tviews.lock_timeout", ["20ms"])]
+            ("pg_tviews.enabled", ["off"]), ("pg_tviews.batch_delay", ["5ms"]), ("pg_tviews.sweep_interval", ["10ms"]), ("pg_tviews.lock_timeout", ["20ms"]),
+            ("pg_tviews.long_refresh_threshold", ["0"])]
 
 
 class Server:
@@ -109,6 +111,8 @@ def faults(server, rng, tables, actions):
     return [
         ("kill -9 of the worker", lambda: server.signal(WORKER, signal.SIGKILL)),
         ("kill -9 of a writer", lambda: server.signal(WRITER, signal.SIGKILL)),
+        ("kill -9 of a long refresh", lambda: server.signal(LONG, signal.SIGKILL)),
+        ("termination of a long refresh", lambda: server.call("pg_terminate_backend", LONG)),
         ("immediate stop", server.restart),
         ("SIGSTOP of the worker", lambda: server.stop_worker_for(seconds)),
         ("termination of the worker", lambda: server.call("pg_terminate_backend", WORKER)),
