@@ -435,7 +435,7 @@ COMMENT ON FUNCTION pg_tviews_queue_stats() IS 'pg_tviews_queue_realtime of this
 
 CREATE FUNCTION pg_tviews_debug_queue() RETURNS jsonb LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
   SELECT jsonb_build_object('queue', @extschema@.pg_tviews_queue_stats(),
-                            'worker', (SELECT to_jsonb(w) FROM @extschema@.pg_tviews_workers w WHERE w.database = current_database()),
+                            'worker', (SELECT to_jsonb(w) FROM @extschema@.pg_tviews_workers w WHERE w.database = current_database() AND w.kind = 'refresh'),
                             'records', (SELECT to_jsonb(r) FROM @extschema@.pg_tviews_records_data() r),
                             'deferred', (SELECT COALESCE(jsonb_agg(to_jsonb(d)), '[]') FROM @extschema@.pg_tviews_deferred_keys d))
 $$;
