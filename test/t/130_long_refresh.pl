@@ -25,12 +25,12 @@ my $stopped = "$long AND wait_event_type = 'Lock'";
 my $n = 10;
 my $state = "SELECT state FROM pg_tview_meta WHERE entity = 'big'";
 
-# The long refresh of tv_big has come to `point`, where it stays.
+# The long refresh of tv_big, which finds no difference, has come to `point`, where it stays.
 sub stop_at {
 	my ($point) = @_;
 	$holder->query_safe("SELECT pg_tviews_debug_hold('$point')");
 	$n++;
-	$node->safe_psql('app', "INSERT INTO tb_rank VALUES (3, $n) ON CONFLICT (pk_rank) DO UPDATE SET factor = $n");
+	$node->safe_psql('app', "INSERT INTO tb_rank VALUES (1, $n % 3) ON CONFLICT (pk_rank) DO UPDATE SET factor = $n % 3");
 	ok(wait_until($node, 'app', $stopped, '1', 30), "the long refresh stops at $point");
 	return;
 }
