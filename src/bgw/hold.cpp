@@ -90,6 +90,13 @@ bool IsGone(shmem::Database* slot) {
 
 }  // namespace
 
+void LookAgainAtCommit() {
+  if (shmem::Attached()) {
+    RegisterCallback();
+    wake_launcher = true;
+  }
+}
+
 void HoldWorkerAway(Oid database) {
   if (!shmem::Attached()) {
     return;

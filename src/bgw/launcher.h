@@ -11,6 +11,9 @@ void RegisterLauncher();
 // Stops the worker of `database` and keeps it away until the end of the current transaction; waits at most two seconds.
 void HoldWorkerAway(Oid database);
 
+// At the commit of this transaction the launcher looks again which databases there are.
+void LookAgainAtCommit();
+
 // Tells the launcher, after commit, that this database has (or no longer has) the extension.
 void AnnounceAtCommit();
 

@@ -127,6 +127,9 @@ void OnUtility(PlannedStmt* planned, const char* source, bool read_only_tree, Pr
   if (OidIsValid(database)) {
     bgw::HoldWorkerAway(database);
   }
+  if (IsA(statement, AlterDatabaseStmt)) {
+    bgw::LookAgainAtCommit();  // it may take connections now, or be no template any more
+  }
   LockForDropExtension(statement);
   if (IsA(statement, CreateTableAsStmt) && CreateTviewAs(reinterpret_cast<CreateTableAsStmt*>(statement), completion)) {
     return;

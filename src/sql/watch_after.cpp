@@ -228,7 +228,37 @@ void RenameInPoints(Oid relation, const char* old_name, const char* new_name) {
   LeaveSql(context);
 }
 
-void WatchAfter(Node* statement, const Watched& watched) {
+// What the command altered, under the name it has now: while it waited for its lock, another session may have made the relation anew.
+Oid Altered(Node* statement, Oid before) {
+  RangeVar* name = nullptr;
+  switch (nodeTag(statement)) {
+    case T_AlterTableStmt:
+      name = reinterpret_cast<AlterTableStmt*>(statement)->relation;
+      break;
+    case T_ViewStmt:
+      name = reinterpret_cast<ViewStmt*>(statement)->view;
+      break;
+    case T_RenameStmt: {
+      const RenameStmt* rename = reinterpret_cast<RenameStmt*>(statement);
+      name = static_cast<RangeVar*>(copyObjectImpl(rename->relation));
+      if (name != nullptr && (rename->renameType == OBJECT_TABLE || rename->renameType == OBJECT_VIEW)) {
+        name->relname = rename->newname;
+      }
+      break;
+    }
+    default:
+      break;
+  }
+  const Oid now = name == nullptr ? InvalidOid : RangeVarGetRelid(name, NoLock, true);
+  return OidIsValid(now) ? now : before;
+}
+
+void WatchAfter(Node* statement, const Watched& before) {
+  Watched watched = before;
+  if (OidIsValid(before.relation)) {
+    CommandCounterIncrement();
+    watched.relation = Altered(statement, before.relation);
+  }
   while (functions != NIL) {
     const Oid function = linitial_oid(functions);
     functions = list_delete_first(functions);
