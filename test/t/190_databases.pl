@@ -39,7 +39,7 @@ DO $$ BEGIN
     CREATE TABLE tv_slow AS SELECT pk_slow, slow(v) AS v FROM tb_slow;
   END IF;
 END $$;
-INSERT INTO tb_slow SELECT g, g FROM generate_series(1, 2000) g ON CONFLICT (pk_slow) DO UPDATE SET v = tb_slow.v + 1;
+INSERT INTO tb_slow SELECT g, g FROM generate_series(1, 700) g ON CONFLICT (pk_slow) DO UPDATE SET v = tb_slow.v + 1;
 SQL
 	ok(wait_until($node, $database, "SELECT state = 'working' FROM pg_tviews_workers WHERE database = current_database()", 't', 20), "the worker of $database is busy");
 	return;
