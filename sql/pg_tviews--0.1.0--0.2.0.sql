@@ -163,3 +163,18 @@ CREATE FUNCTION pg_tviews_performance_stats(OUT entity text, OUT table_size bigi
 $$;
 COMMENT ON FUNCTION pg_tviews_performance_stats() IS
   'size, rows and indexes of each TVIEW you may read, with its partitions; hot_ratio: the part of the updates that touched no index';
+-- Logical decoding does not see the rows of these tables: publications FOR ALL TABLES do not carry them.
+CREATE FUNCTION pg_tviews_heap_handler(internal) RETURNS table_am_handler LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_heap_handler(internal) IS 'pg_tviews: the table access method pg_tviews_heap';
+REVOKE ALL ON FUNCTION pg_tviews_heap_handler(internal) FROM PUBLIC;
+CREATE ACCESS METHOD pg_tviews_heap TYPE TABLE HANDLER pg_tviews_heap_handler;
+COMMENT ON ACCESS METHOD pg_tviews_heap IS 'pg_tviews: heap, for the extension''s own tables only: not carried by logical replication';
+ALTER TABLE pg_tview_catalog SET ACCESS METHOD pg_tviews_heap;
+ALTER TABLE pg_tview_relation SET ACCESS METHOD pg_tviews_heap;
+ALTER TABLE pg_tview_capture_point SET ACCESS METHOD pg_tviews_heap;
+ALTER TABLE pg_tview_mapping SET ACCESS METHOD pg_tviews_heap;
+ALTER TABLE pg_tview_deferred SET ACCESS METHOD pg_tviews_heap;
+ALTER TABLE pg_tview_timer SET ACCESS METHOD pg_tviews_heap;
+ALTER TABLE pg_tview_audit SET ACCESS METHOD pg_tviews_heap;
+-- So that the table may be written beside a publication; with pg_tviews_heap nothing is logged for it.
+ALTER TABLE pg_tview_deferred REPLICA IDENTITY FULL;

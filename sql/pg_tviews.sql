@@ -4,6 +4,13 @@
 -- ---------------------------------------------------------------------------------------------------- catalog
 -- Derived data: everything here can be derived again from the definition that the capture trigger of each tv_ table carries.
 
+-- Logical decoding does not see the rows of these tables: publications FOR ALL TABLES do not carry them.
+CREATE FUNCTION pg_tviews_heap_handler(internal) RETURNS table_am_handler LANGUAGE c STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION pg_tviews_heap_handler(internal) IS 'pg_tviews: the table access method pg_tviews_heap';
+REVOKE ALL ON FUNCTION pg_tviews_heap_handler(internal) FROM PUBLIC;
+CREATE ACCESS METHOD pg_tviews_heap TYPE TABLE HANDLER pg_tviews_heap_handler;
+COMMENT ON ACCESS METHOD pg_tviews_heap IS 'pg_tviews: heap, for the extension''s own tables only: not carried by logical replication';
+
 CREATE TABLE pg_tview_catalog (
   tview       oid PRIMARY KEY,            -- the tv_ table; its identity everywhere
   view        oid NOT NULL,               -- the v_ view
@@ -18,14 +25,14 @@ CREATE TABLE pg_tview_catalog (
   state       "char" NOT NULL DEFAULT 'f',-- f fresh, r refreshing, p paused, d degraded, b building, s restored
   created_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
   adopted     boolean NOT NULL DEFAULT false,   -- the table was there before; pg_tviews_drop leaves it
-  narrowed    text);                      -- the query with $1 ... for keys, where the planner cannot push them below a window
+  narrowed    text) USING pg_tviews_heap;                      -- the query with $1 ... for keys, where the planner cannot push them below a window
 COMMENT ON TABLE pg_tview_catalog IS 'pg_tviews: one row per TVIEW; read pg_tview_meta instead';
 
 CREATE TABLE pg_tview_relation (
   tview    oid NOT NULL,
   relation oid NOT NULL,                  -- a base table, or the table of another TVIEW
   is_tview boolean NOT NULL,
-  PRIMARY KEY (tview, relation));
+  PRIMARY KEY (tview, relation)) USING pg_tviews_heap;
 CREATE INDEX ON pg_tview_relation (relation);
 COMMENT ON TABLE pg_tview_relation IS 'pg_tviews: the relations each TVIEW reads';
 
@@ -36,7 +43,7 @@ CREATE TABLE pg_tview_capture_point (
   columns  text[] NOT NULL,
   fans_out boolean NOT NULL,              -- leads to keys by queries: apart, for its used columns are few and each value may reach many keys
   paths    text[],                        -- NULL, or per column: captured is column #>> path instead; '' for the column itself
-  CONSTRAINT pg_tview_capture_point_key UNIQUE NULLS NOT DISTINCT (relation, columns, fans_out, paths));
+  CONSTRAINT pg_tview_capture_point_key UNIQUE NULLS NOT DISTINCT (relation, columns, fans_out, paths)) USING pg_tviews_heap;
 COMMENT ON TABLE pg_tview_capture_point IS 'pg_tviews: the column lists whose OLD and NEW values are captured';
 
 CREATE TABLE pg_tview_mapping (
@@ -47,7 +54,7 @@ CREATE TABLE pg_tview_mapping (
   query   text,
   used    text[],                         -- columns whose change matters; NULL: all of them
   nulls   boolean NOT NULL,               -- a NULL value matters too: the key of the TVIEW may become NULL
-  PRIMARY KEY (point, tview, ordinal));
+  PRIMARY KEY (point, tview, ordinal)) USING pg_tviews_heap;
 CREATE INDEX ON pg_tview_mapping (tview);
 COMMENT ON TABLE pg_tview_mapping IS 'pg_tviews: how a captured value leads to the keys of a TVIEW; read pg_tviews_explain() instead';
 
@@ -60,14 +67,16 @@ CREATE TABLE pg_tview_deferred (
   attempts     integer NOT NULL,
   next_attempt timestamptz NOT NULL,
   sqlstate     text,
-  message      text);
+  message      text) USING pg_tviews_heap;
 CREATE UNIQUE INDEX pg_tview_deferred_key ON pg_tview_deferred (tview, key) NULLS NOT DISTINCT;
+-- So that the table may be written beside a publication; with pg_tviews_heap nothing is logged for it.
+ALTER TABLE pg_tview_deferred REPLICA IDENTITY FULL;
 CREATE INDEX pg_tview_deferred_due ON pg_tview_deferred (next_attempt);
 COMMENT ON TABLE pg_tview_deferred IS 'pg_tviews: keys that could not be applied yet; read pg_tviews_deferred_keys instead';
 
 CREATE TABLE pg_tview_timer (
   tview        oid PRIMARY KEY,
-  refreshed_at timestamptz NOT NULL);     -- the clock of the last refresh by timer
+  refreshed_at timestamptz NOT NULL) USING pg_tviews_heap;     -- the clock of the last refresh by timer
 COMMENT ON TABLE pg_tview_timer IS 'pg_tviews: when TVIEWs with the option refresh_every were last refreshed by their timer; read pg_tviews_freshness instead';
 
 CREATE SEQUENCE pg_tview_audit_seq;
@@ -79,7 +88,7 @@ CREATE TABLE pg_tview_audit (
   performed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
   details      jsonb NOT NULL DEFAULT '{}',
   client_addr  inet DEFAULT pg_catalog.inet_client_addr(),
-  client_port  integer DEFAULT pg_catalog.inet_client_port());
+  client_port  integer DEFAULT pg_catalog.inet_client_port()) USING pg_tviews_heap;
 COMMENT ON TABLE pg_tview_audit IS 'pg_tviews: what was done to which TVIEW by whom; read pg_tview_audit_log instead';
 
 -- ---------------------------------------------------------------------------------------------------- journal

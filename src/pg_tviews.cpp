@@ -5,6 +5,7 @@
 #include "pg/pg.h"
 #include "pg/settings.h"
 #include "shmem/segment.h"
+#include "sql/publications.h"
 #include "sql/utility_hook.h"
 
 extern "C" {
@@ -22,6 +23,7 @@ void _PG_init(void) {
   tviews::capture::InstallTransactionCallbacks();
   tviews::bgw::InstallSynchronousWait();
   tviews::sql::InstallUtilityHook();
+  tviews::sql::HideFromSubscribers();
   tviews::bgw::RegisterLauncher();
 }
 }

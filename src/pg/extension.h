@@ -14,6 +14,7 @@ Oid ExtensionSchemaOid();
 
 enum class Table { kTview, kRelation, kPoint, kMapping, kDeferred, kTimer, kAudit, kJournal0, kJournal1, kJournal2, kJournal3 };
 inline constexpr int kJournalTables = 4;
+inline constexpr int kOwnTables = static_cast<int>(Table::kJournal3) + 1;
 
 // Is the extension here with its catalog tables, as this library knows them?  They may be gone already while DROP EXTENSION runs.  Never raises for want of them.
 bool CatalogExists();

@@ -6,6 +6,7 @@
 
 #include "core/backoff.h"
 #include "pg/extension.h"
+#include "pg/own_rows.h"
 #include "pg/settings.h"
 #include "refresh/careful.h"
 #include "refresh/deferred_rows.h"
@@ -20,7 +21,7 @@ void SetNextAttempt(Relation relation, HeapTuple tuple, TimestampTz next) {
   bool replace[kColumns] = {};
   values[kNextAttempt - 1] = TimestampTzGetDatum(next);
   replace[kNextAttempt - 1] = true;
-  CatalogTupleUpdate(relation, &tuple->t_self, heap_modify_tuple(tuple, RelationGetDescr(relation), values, nulls, replace));
+  pg::UpdateOwnRow(relation, &tuple->t_self, heap_modify_tuple(tuple, RelationGetDescr(relation), values, nulls, replace));
 }
 
 core::ByteSpan KeyOf(HeapTuple tuple, Relation relation) {
@@ -40,7 +41,7 @@ void InsertRow(Relation relation, const catalog::Tview* tview, core::ByteSpan ke
     values[kKey - 1] = KeyDatum(key);
     values[kKeyText - 1] = CStringGetTextDatum(KeyText(tview, key));
   }
-  CatalogTupleInsert(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls));
+  pg::InsertOwnRow(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls));
 }
 
 namespace {
@@ -124,7 +125,7 @@ bool ForgetRows(Relation relation, Oid tview, const core::ByteSpan* key, const c
     const core::ByteSpan stored = KeyOf(tuple, relation);
     const bool applied = keys == nullptr || (stored.size > 0 && core::HasKey(keys, number, stored));
     if (applied && !TouchedByUs(tuple)) {
-      CatalogTupleDelete(relation, &tuple->t_self);
+      pg::DeleteOwnRow(relation, &tuple->t_self);
       changed = true;
     }
   }
@@ -175,7 +176,7 @@ void DeferKey(const catalog::Tview* tview, core::ByteSpan key, const char* reaso
   replace[kSince - 1] = !same;
 
   if (HeapTupleIsValid(existing)) {
-    CatalogTupleUpdate(relation, &existing->t_self,
+    pg::UpdateOwnRow(relation, &existing->t_self,
                        heap_modify_tuple(existing, RelationGetDescr(relation), values, nulls, replace));
   } else {
     InsertRow(relation, tview, key, values, nulls);
@@ -256,7 +257,7 @@ void CollectDue(const catalog::Graph* graph, TimestampTz now, core::KeySets* aff
     const Oid oid = DatumGetObjectId(Attribute(tuple, relation, kTview, &is_null));
     const catalog::Tview* tview = catalog::FindTview(graph, oid);
     if (tview == nullptr) {
-      CatalogTupleDelete(relation, &tuple->t_self);  // its TVIEW is gone; it would be due for ever
+      pg::DeleteOwnRow(relation, &tuple->t_self);  // its TVIEW is gone; it would be due for ever
       continue;
     }
     const core::ByteSpan key = KeyOf(tuple, relation);

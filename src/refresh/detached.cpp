@@ -1,5 +1,6 @@
 // The deferred rows of a TVIEW that the second process compares as a whole while batches go on without it.
 #include "refresh/detached.h"
+#include "pg/own_rows.h"
 
 #include "refresh/deferred_rows.h"
 
@@ -31,7 +32,7 @@ void WriteNever(const catalog::Tview* tview, core::ByteSpan key) {
       replace[column - 1] = true;
     }
     if (HeapTupleIsValid(existing)) {
-      CatalogTupleUpdate(relation, &existing->t_self, heap_modify_tuple(existing, RelationGetDescr(relation), values, nulls, replace));
+      pg::UpdateOwnRow(relation, &existing->t_self, heap_modify_tuple(existing, RelationGetDescr(relation), values, nulls, replace));
     } else {
       InsertRow(relation, tview, key, values, nulls);
     }
@@ -79,7 +80,7 @@ bool Attach(const catalog::Tview* tview, Snapshot compared) {
       continue;
     }
     if (IsSeenBy(tuple, compared)) {
-      CatalogTupleDelete(relation, &tuple->t_self);
+      pg::DeleteOwnRow(relation, &tuple->t_self);
       continue;
     }
     bool is_null;
@@ -100,7 +101,7 @@ void DropCovered(const catalog::Tview* tview) {
   SysScanDesc scan = ScanRows(relation, tview->table, nullptr, nullptr, keys);
   for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
     if (KeyOf(tuple, relation).size > 0) {
-      CatalogTupleDelete(relation, &tuple->t_self);
+      pg::DeleteOwnRow(relation, &tuple->t_self);
     }
   }
   systable_endscan(scan);

@@ -33,11 +33,12 @@ List* Collect(pg::Table table, AttrNumber column, List* list) {
   Relation relation = table_open(pg::TableOid(table), AccessShareLock);
   Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
   TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
-  HeapTuple tuple;
-  while ((tuple = heap_getnext(scan, ForwardScanDirection)) != nullptr) {
+  TupleTableSlot* slot = table_slot_create(relation, nullptr);
+  while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
     bool null = false;
-    list = list_append_unique_oid(list, DatumGetObjectId(heap_getattr(tuple, column, RelationGetDescr(relation), &null)));
+    list = list_append_unique_oid(list, DatumGetObjectId(slot_getattr(slot, column, &null)));
   }
+  ExecDropSingleTupleTableSlot(slot);
   table_endscan(scan);
   UnregisterSnapshot(snapshot);
   table_close(relation, AccessShareLock);

@@ -61,17 +61,18 @@ List* Collect(pg::Table table, List* list) {
   Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
   TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
   const bool catalog = table == pg::Table::kTview;
-  HeapTuple tuple;
-  while ((tuple = heap_getnext(scan, ForwardScanDirection)) != nullptr) {
+  TupleTableSlot* slot = table_slot_create(relation, nullptr);
+  while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
     CHECK_FOR_INTERRUPTS();
     bool null = false;
-    const Datum tview = heap_getattr(tuple, catalog ? kCatalogTview : kDeferredTview, RelationGetDescr(relation), &null);
-    const Datum what = heap_getattr(tuple, catalog ? kCatalogState : kDeferredReason, RelationGetDescr(relation), &null);
+    const Datum tview = slot_getattr(slot, catalog ? kCatalogTview : kDeferredTview, &null);
+    const Datum what = slot_getattr(slot, catalog ? kCatalogState : kDeferredReason, &null);
     const char* why = null ? nullptr : catalog ? WhyOfState(DatumGetChar(what)) : WhyOfReason(what);
     if (why != nullptr) {
       list = Note(list, DatumGetObjectId(tview), why);
     }
   }
+  ExecDropSingleTupleTableSlot(slot);
   table_endscan(scan);
   UnregisterSnapshot(snapshot);
   table_close(relation, AccessShareLock);
