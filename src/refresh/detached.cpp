@@ -1,7 +1,7 @@
 // The deferred rows of a TVIEW that the second process compares as a whole while batches go on without it.
 #include "refresh/detached.h"
-#include "pg/own_rows.h"
 
+#include "pg/own_rows.h"
 #include "refresh/deferred_rows.h"
 
 namespace tviews::refresh {

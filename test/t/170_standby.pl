@@ -60,7 +60,7 @@ my %calls = (
 );
 my @functions = split /\n/, $standby->safe_psql('app', q{
 	SELECT DISTINCT p.proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-	JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_tviews' WHERE p.prorettype <> 'trigger'::regtype ORDER BY 1});
+	JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_tviews' WHERE p.prorettype NOT IN ('trigger'::regtype, 'table_am_handler'::regtype) ORDER BY 1});
 for my $function (@functions) {
 	my ($arguments, $says) = @{ $calls{$function} // ['()'] };
 	my ($rc, $out, $err) = $standby->psql('app', "\\set VERBOSITY verbose\nSELECT * FROM $function$arguments");
