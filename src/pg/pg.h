@@ -177,6 +177,15 @@ inline Oid PrimaryKeyIndex(Relation relation) {
 #endif
 }
 
+// index_beginscan without ORDER BY keys and without instrumentation.
+inline IndexScanDesc BeginIndexScan(Relation table, Relation index, Snapshot snapshot, int key_count) {
+#if PG_VERSION_NUM >= 180000
+  return index_beginscan(table, index, snapshot, nullptr, key_count, 0);
+#else
+  return index_beginscan(table, index, snapshot, key_count, 0);
+#endif
+}
+
 // Makes a function return a tuplestore of its declared row type.
 inline ReturnSetInfo* BeginRows(FunctionCallInfo fcinfo) {
 #if PG_VERSION_NUM >= 160000

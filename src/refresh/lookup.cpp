@@ -39,7 +39,7 @@ void BeginScan(Lookup* lookup, int number) {
   const int count = lookup->target->tview->key_count;
   MemoryContext context = MemoryContextSwitchTo(lookup->own);
   if (lookup->scans[number] == nullptr) {
-    lookup->scans[number] = index_beginscan(leaf->table, leaf->index, lookup->snapshot, count, 0);
+    lookup->scans[number] = BeginIndexScan(leaf->table, leaf->index, lookup->snapshot, count);
     lookup->slots[number] = table_slot_create(leaf->table, nullptr);
   }
   for (int i = 0; i < count; ++i) {
