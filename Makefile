@@ -25,7 +25,7 @@ check-assert check-valgrind check-sanitize:
 coverage:
 	@scripts/check-with coverage
 floors:
-	@scripts/check-floors
+	@scripts/check-floors && scripts/check-documents
 format:
 	clang-format -i $(wildcard src/*.cpp src/*/*.cpp src/*/*.h test/unit/*.cpp)
 
