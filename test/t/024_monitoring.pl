@@ -3,7 +3,8 @@ use strict;
 use warnings;
 use Test::More;
 use Time::HiRes qw(sleep);
-use TviewsNode qw(start_node oracle wait_applied wait_until worker_pid);
+use PostgreSQL::Test::Utils;
+use TviewsNode qw(start_node oracle wait_applied wait_until worker_pid test_dir);
 use TviewsLoad qw(make_tviews start_writers finish_writers);
 
 my $node = start_node('monitoring', database => 'app');
@@ -11,6 +12,20 @@ make_tviews($node, 'app');
 $node->safe_psql('app', 'CREATE ROLE reader LOGIN; GRANT SELECT ON tv_author TO reader; CREATE ROLE watcher LOGIN IN ROLE pg_monitor');
 my @views = qw(pg_tview_meta pg_tviews_freshness pg_tview_performance_log pg_tviews_performance_summary pg_tviews_queue_realtime pg_tviews_workers
 	pg_tviews_cache_stats pg_tview_parked_keys pg_tviews_deferred_keys pg_tview_audit_log);
+
+# Sections and rows of the page against views and columns.
+my %page;
+my $section;
+foreach my $line (split /\n/, slurp_file(test_dir() . '/../docs/reference/monitoring.md')) {
+	$section = $1 if $line =~ /^## `(\w+)`/;
+	my ($columns) = $line =~ /^\| (`[^|]*)\|/ or next;
+	push @{ $page{$section} }, $columns =~ /`(\w+)`/g;
+}
+is(join("\n", map { join ' ', $_, sort @{ $page{$_} } } sort keys %page), $node->safe_psql('app', <<'SQL'), 'docs/reference/monitoring.md has every column');
+SELECT c.relname || ' ' || string_agg(a.attname, ' ' ORDER BY a.attname COLLATE "C")
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 JOIN pg_depend d ON d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e'
+WHERE c.relkind = 'v' GROUP BY c.relname ORDER BY c.relname COLLATE "C"
+SQL
 
 sub as {
 	my ($role, $query) = @_;
