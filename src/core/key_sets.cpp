@@ -130,13 +130,4 @@ size_t SetNumbers(const KeySets* sets, uint32_t* out, size_t room) noexcept {
   return count;
 }
 
-void ClearKeys(KeySets* sets, uint32_t number) noexcept {
-  const auto found = sets->sets.find(number);
-  if (found != sets->sets.end()) {
-    sets->total -= found->second.order.size();
-    sets->sets.erase(found);
-    sets->last = nullptr;
-  }
-}
-
 }  // namespace tviews::core

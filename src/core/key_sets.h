@@ -26,7 +26,4 @@ bool HasKey(const KeySets* sets, uint32_t number, ByteSpan key) noexcept;
 // The numbers of the non-empty sets, ascending.  Writes at most `room`, returns how many there are.
 size_t SetNumbers(const KeySets* sets, uint32_t* out, size_t room) noexcept;
 
-// Empties one set.
-void ClearKeys(KeySets* sets, uint32_t number) noexcept;
-
 }  // namespace tviews::core

@@ -32,8 +32,7 @@ struct Segment {
 
   // Guards everything below, the counters, the statement counters and the performance log.
   LWLock statistics_lock;
-  int64 last_log_id;     // entry i lies at i % performance_log_size
-  uint64 counters_lost;  // refreshes of TVIEWs that found no counter slot
+  int64 last_log_id;  // entry i lies at i % performance_log_size
 
   Layout layout;
 };

@@ -76,9 +76,7 @@ void LogRefresh(const RefreshEntry& entry, const char* error_message) {
   *logged = entry;
   logged->log_id = segment->last_log_id;
   TviewCounters* counters = FindCounters(entry.database, entry.tview, true);
-  if (counters == nullptr) {
-    ++segment->counters_lost;
-  } else {
+  if (counters != nullptr) {
     CountRefresh(counters, entry, error_message);
   }
 }
@@ -175,12 +173,6 @@ void ForgetStatistics(Oid database, int slot_index) {
     }
   }
   memset(&StatementSlots()[slot_index], 0, sizeof(StatementCounters));
-}
-
-uint64 CountersLost() {
-  RequireAttached();
-  ScopedLock lock(&MySegment()->statistics_lock, LW_SHARED);
-  return MySegment()->counters_lost;
 }
 
 void PublishStatementCounters(const StatementCounters& counters) {

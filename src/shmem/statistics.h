@@ -53,9 +53,6 @@ double WholeTime(Oid tview);
 // Forgets the counters of one TVIEW of this database (InvalidOid: of all).
 void ResetStatistics(Oid tview);
 
-// Refreshes whose counters were lost for want of a slot.
-uint64 CountersLost();
-
 // Statement cache of this database's worker, published by the worker.
 struct StatementCounters {
   uint64 entries, capacity, hits, misses, evictions, bytes;

@@ -53,6 +53,18 @@ void CheckAlterType(Oid table, const char* column) {
   }
 }
 
+// ATTACH and DETACH.  A table that joins captured ones gets their triggers by cloning: its own must be gone by then.
+void WatchPartition(const AlterTableCmd* command, Watched* watched) {
+  watched->reshaped = watched->parts = true;
+  watched->other = Find(reinterpret_cast<PartitionCmd*>(command->def)->name);
+  if (command->subtype == AT_AttachPartition && MayAttach(watched->relation, watched->other) &&
+      (catalog::IsCaptured(watched->relation) || OidIsValid(catalog::TviewOf(watched->relation)))) {
+    RefuseForeignPartition(watched->relation, get_rel_relkind(watched->other));
+    LockRelationOid(watched->other, AccessExclusiveLock);  // as ATTACH does
+    catalog::RemoveRowTriggers(watched->other);
+  }
+}
+
 void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
   watched->relation = Find(statement->relation);
   if (!OidIsValid(watched->relation)) {
@@ -86,14 +98,7 @@ void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
       case AT_AttachPartition:
       case AT_DetachPartition:
       case AT_DetachPartitionFinalize:
-        watched->reshaped = watched->parts = true;
-        watched->other = Find(reinterpret_cast<PartitionCmd*>(command->def)->name);
-        if (command->subtype == AT_AttachPartition && MayAttach(watched->relation, watched->other) &&
-            (catalog::IsCaptured(watched->relation) || OidIsValid(catalog::TviewOf(watched->relation)))) {
-          RefuseForeignPartition(watched->relation, get_rel_relkind(watched->other));
-          LockRelationOid(watched->other, AccessExclusiveLock);  // as ATTACH does
-          catalog::RemoveRowTriggers(watched->other);
-        }
+        WatchPartition(command, watched);
         break;
       case AT_AddInherit:
       case AT_DropInherit:
@@ -196,6 +201,43 @@ bool KeepsTrigger(DropStmt* statement) {
   return false;
 }
 
+void WatchSchemaChange(AlterObjectSchemaStmt* statement, Watched* watched) {
+  switch (statement->objectType) {
+    case OBJECT_OPERATOR:
+    case OBJECT_TYPE:
+    case OBJECT_DOMAIN:
+    case OBJECT_COLLATION:
+      watched->schema = watched->any = true;
+      return;
+    default:
+      watched->relation = Find(statement->relation);
+      watched->renamed = watched->any = OidIsValid(watched->relation);
+  }
+}
+
+void WatchView(ViewStmt* statement, Watched* watched) {
+  if (statement->replace) {
+    watched->relation = Find(statement->view);
+    watched->reshaped = OidIsValid(watched->relation);
+  }
+  watched->new_view = watched->reshaped ? nullptr : statement->view;
+  watched->any = true;
+}
+
+// `kind`: of relation, as in pg_class.relkind.
+void WatchNewTable(CreateStmt* statement, char kind, Watched* watched) {
+  ListCell* cell;
+  foreach (cell, statement->inhRelations) {
+    const Oid parent = Find(reinterpret_cast<RangeVar*>(lfirst(cell)));
+    if (OidIsValid(parent)) {
+      RefuseInheritance(parent);
+      RefuseForeignPartition(parent, kind);
+      watched->parents = lappend_oid(watched->parents, parent);
+      watched->any = true;
+    }
+  }
+}
+
 }  // namespace
 
 bool IsCaptureTrigger(Node* statement) {
@@ -223,43 +265,17 @@ Watched WatchBefore(Node* statement) {
       watched.owners = watched.any = true;
       break;
     case T_AlterObjectSchemaStmt:
-      switch (reinterpret_cast<AlterObjectSchemaStmt*>(statement)->objectType) {
-        case OBJECT_OPERATOR:
-        case OBJECT_TYPE:
-        case OBJECT_DOMAIN:
-        case OBJECT_COLLATION:
-          watched.schema = watched.any = true;
-          return watched;
-        default:
-          break;
-      }
-      watched.relation = Find(reinterpret_cast<AlterObjectSchemaStmt*>(statement)->relation);
-      watched.renamed = watched.any = OidIsValid(watched.relation);
+      WatchSchemaChange(reinterpret_cast<AlterObjectSchemaStmt*>(statement), &watched);
       break;
     case T_ViewStmt:
-      if (reinterpret_cast<ViewStmt*>(statement)->replace) {
-        watched.relation = Find(reinterpret_cast<ViewStmt*>(statement)->view);
-        watched.reshaped = OidIsValid(watched.relation);
-      }
-      watched.new_view = watched.reshaped ? nullptr : reinterpret_cast<ViewStmt*>(statement)->view;
-      watched.any = true;
+      WatchView(reinterpret_cast<ViewStmt*>(statement), &watched);
       break;
     case T_CreateStmt:
-    case T_CreateForeignTableStmt: {
-      const CreateStmt* create = reinterpret_cast<CreateStmt*>(statement);
-      const char kind = IsA(statement, CreateForeignTableStmt) ? RELKIND_FOREIGN_TABLE : RELKIND_RELATION;
-      ListCell* cell;
-      foreach (cell, create->inhRelations) {
-        const Oid parent = Find(reinterpret_cast<RangeVar*>(lfirst(cell)));
-        if (OidIsValid(parent)) {
-          RefuseInheritance(parent);
-          RefuseForeignPartition(parent, kind);
-          watched.parents = lappend_oid(watched.parents, parent);
-          watched.any = true;
-        }
-      }
+      WatchNewTable(reinterpret_cast<CreateStmt*>(statement), RELKIND_RELATION, &watched);
       break;
-    }
+    case T_CreateForeignTableStmt:
+      WatchNewTable(reinterpret_cast<CreateStmt*>(statement), RELKIND_FOREIGN_TABLE, &watched);
+      break;
     case T_IndexStmt:
       watched.relation = Find(reinterpret_cast<IndexStmt*>(statement)->relation);
       watched.indexed = watched.any = OidIsValid(watched.relation);

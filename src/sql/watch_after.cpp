@@ -208,6 +208,41 @@ void AfterRelationChange(const Watched& watched) {
   }
 }
 
+// What the command changed without naming it.  `widened`: an ALTER TABLE that adds or drops columns looks at its relation anyway.
+void AfterNoted(bool widened) {
+  while (functions != NIL) {
+    const Oid function = linitial_oid(functions);
+    functions = list_delete_first(functions);
+    CommandCounterIncrement();
+    RegisterAgainAll(TviewsOver(ProcedureRelationId, function, false));
+  }
+  while (narrowed != NIL) {
+    const Oid relation = linitial_oid(narrowed);
+    narrowed = list_delete_first(narrowed);
+    if (!widened) {
+      CommandCounterIncrement();
+      AfterLostColumn(relation);
+    }
+  }
+}
+
+void AfterSchemaChange() {
+  const List* all = AllTviews();
+  const ListCell* cell;
+  foreach (cell, all) {
+    catalog::DeriveAgain(lfirst_oid(cell), true);
+  }
+}
+
+void AfterNewMember(Oid parent) {
+  AfterNewPartition(parent, false);
+  if (catalog::IsCaptured(parent)) {
+    catalog::EnsureCaptureTriggers(parent);
+    catalog::InvalidateRelations(list_make1_oid(parent));
+    catalog::GraphChanged();
+  }
+}
+
 }  // namespace
 
 void RegisterAgainAll(const List* tviews) {
@@ -259,20 +294,7 @@ void WatchAfter(Node* statement, const Watched& before) {
     CommandCounterIncrement();
     watched.relation = Altered(statement, before.relation);
   }
-  while (functions != NIL) {
-    const Oid function = linitial_oid(functions);
-    functions = list_delete_first(functions);
-    CommandCounterIncrement();
-    RegisterAgainAll(TviewsOver(ProcedureRelationId, function, false));
-  }
-  while (narrowed != NIL) {
-    const Oid relation = linitial_oid(narrowed);
-    narrowed = list_delete_first(narrowed);
-    if (!watched.widened) {  // ALTER TABLE: AfterRelationChange
-      CommandCounterIncrement();
-      AfterLostColumn(relation);
-    }
-  }
+  AfterNoted(watched.widened);
   if (!watched.any) {
     return;
   }
@@ -289,21 +311,13 @@ void WatchAfter(Node* statement, const Watched& before) {
     AfterNewView(RangeVarGetRelid(watched.new_view, NoLock, true));
     return;
   }
-  const ListCell* cell;
   if (watched.schema) {  // mapping queries name it, or an operator or type in it
-    const List* all = AllTviews();
-    foreach (cell, all) {
-      catalog::DeriveAgain(lfirst_oid(cell), true);
-    }
+    AfterSchemaChange();
     return;
   }
+  const ListCell* cell;
   foreach (cell, watched.parents) {
-    AfterNewPartition(lfirst_oid(cell), false);
-    if (catalog::IsCaptured(lfirst_oid(cell))) {
-      catalog::EnsureCaptureTriggers(lfirst_oid(cell));
-      catalog::InvalidateRelations(list_make1_oid(lfirst_oid(cell)));
-      catalog::GraphChanged();
-    }
+    AfterNewMember(lfirst_oid(cell));
   }
   if (!Exists(watched.relation)) {
     return;
