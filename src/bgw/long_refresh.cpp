@@ -8,6 +8,7 @@
 #include "bgw/defer_notes.h"
 #include "capture/transaction_set.h"
 #include "catalog/registration.h"
+#include "catalog/triggers.h"
 #include "core/backoff.h"
 #include "pg/extension.h"
 #include "pg/waitpoint.h"
@@ -108,7 +109,7 @@ void Settle(const catalog::Tview* tview, const refresh::IsolatedResult& isolated
     refresh::DeferKey(tview, note->key, note->reason, note->sqlstate, note->message);
   }
   if (!refresh::Attach(tview, GetActiveSnapshot())) {
-    SetStateTo(tview, catalog::State::kFresh);
+    SetStateTo(tview, catalog::IsCaptureOff(tview->table) ? catalog::State::kDegraded : catalog::State::kFresh);
   }
 }
 

@@ -4,6 +4,7 @@
 #include "catalog/internal_sql.h"
 #include "catalog/register.h"
 #include "catalog/registration.h"
+#include "catalog/triggers.h"
 
 namespace tviews::catalog {
 namespace {
@@ -43,8 +44,8 @@ PauseChange ResumeTview(Oid table) {
   const SqlContext context = EnterSql(ExtensionOwner());
   RunSql(
       "UPDATE %s.pg_tview_catalog c SET state = COALESCE((SELECT CASE d.reason WHEN 'failed' THEN 'd' ELSE 'r' END FROM %s.pg_tview_deferred d "
-      "WHERE d.tview = $1 AND d.key IS NULL), 'f') WHERE c.tview = $1",
-      {OidArgument(table)});
+      "WHERE d.tview = $1 AND d.key IS NULL), $2) WHERE c.tview = $1",
+      {OidArgument(table), TextArgument(IsCaptureOff(table) ? "d" : "f")});
   const uint64 missed = RunSql(
       "UPDATE %s.pg_tview_deferred SET next_attempt = pg_catalog.clock_timestamp(), reason = CASE reason WHEN 'paused' THEN 'backlog' ELSE reason END "
       "WHERE tview = $1",

@@ -10,7 +10,7 @@ enum class PauseChange { kDone, kAlready, kGone };
 // From now on the worker notes what the TVIEW misses in place of refreshing it.  REQUIRES: LockTview.  Ereports.
 PauseChange PauseTview(Oid table);
 
-// Makes all that it missed due.  A TVIEW with a whole-TVIEW row is degraded or refreshing until that is served.  REQUIRES: LockTview.  Ereports.
+// Makes all that it missed due.  A TVIEW with a whole-TVIEW row is degraded or refreshing until that is served; degraded, too, while capture is off.  REQUIRES: LockTview.  Ereports.
 PauseChange ResumeTview(Oid table);
 
 }  // namespace tviews::catalog

@@ -9,7 +9,7 @@
 namespace tviews::core {
 namespace {
 
-constexpr uint32_t kMagic = 0x74766372, kVersion = 1;
+constexpr uint32_t kMagic = 0x74766372, kVersion = 2;
 constexpr uint32_t kPoisonAt = 3;       // crashes with this key alone
 constexpr uint32_t kNextPoisonAt = 2;   // of a TVIEW that has one already
 constexpr uint32_t kByKeysAt = 2;       // comparisons of the whole TVIEW
@@ -17,6 +17,7 @@ constexpr uint32_t kGiveUpAt = 4;       // the same, by whatever way
 constexpr uint32_t kListAt = 3;         // not even its keys can be listed
 constexpr int kAlwaysAt = 2;            // poisoned keys, and no other key succeeded
 constexpr int kTooMany = 8;             // poisoned keys of one TVIEW
+constexpr uint64_t kOthersPerKey = 16;  // keys of other batches that acquit several
 constexpr int64_t kForgetUs = int64_t{3600} * 1000 * 1000;
 
 template <typename T>
@@ -81,6 +82,13 @@ void GiveUp(CrashBook* book, uint32_t tview, int64_t now_us) noexcept {
   whole->owes = true;
 }
 
+// A key of the TVIEW, or a value of the mapping, is parked for its crashes.
+bool HasPoison(const CrashBook& book, uint32_t tview, uint32_t point) noexcept {
+  return std::any_of(std::begin(book.suspects), std::end(book.suspects), [=](const Suspect& suspect) {
+    return IsOf(suspect, tview) && suspect.point == point && suspect.kind == Attempt::kOne && IsPoison(suspect);
+  });
+}
+
 void JudgeOne(CrashBook* book, Suspect* one, int64_t now_us) noexcept {
   int poisoned = 0, unredeemed = 0;
   for (const Suspect& suspect : book->suspects) {
@@ -132,6 +140,11 @@ bool Account(CrashBook* book, const CrashNote& note, int64_t now_us) noexcept {
   ++suspect->crashes;
   suspect->last_us = now_us;
   suspect->redeemed = false;
+  suspect->keys = std::max(suspect->keys, note.count);
+  suspect->left = suspect->keys * kOthersPerKey;
+  if (note.kind == Attempt::kSeveral && HasPoison(*book, note.tview, note.point)) {
+    suspect->crashes = std::max(suspect->crashes, kPoisonAt);  // even without that one
+  }
   if (note.kind == Attempt::kOne) {
     JudgeOne(book, suspect, now_us);
   } else if ((note.kind == Attempt::kWhole && suspect->crashes >= kGiveUpAt) || (note.kind == Attempt::kList && suspect->crashes >= kListAt)) {
@@ -193,9 +206,13 @@ void NoteSuccess(CrashBook* book, uint32_t tview) noexcept {
   }
 }
 
-void NoteTried(CrashBook* book, uint32_t tview, uint32_t point, uint8_t process) noexcept {
+void NoteTried(CrashBook* book, uint32_t tview, uint32_t point, uint64_t keys, uint8_t process) noexcept {
   for (Suspect& suspect : book->suspects) {
-    if (IsOf(suspect, tview) && suspect.point == point && suspect.kind != Attempt::kOne) {
+    if (!IsOf(suspect, tview) || suspect.point != point || suspect.kind == Attempt::kOne) {
+      continue;
+    }
+    suspect.left -= std::min(suspect.left, keys);
+    if (keys == kAllKeys || (suspect.kind == Attempt::kSeveral && (keys >= suspect.keys || suspect.left == 0))) {
       suspect.tried = process + 1;
     }
   }
@@ -226,6 +243,8 @@ bool CommitTried(CrashBook* book, uint8_t process) noexcept {
     if (suspect.owes || suspect.kind == Attempt::kOne) {
       suspect.owes = false;
       suspect.tried = 0;
+    } else if (suspect.kind == Attempt::kSeveral && IsPoison(suspect) && HasPoison(*book, suspect.tview, suspect.point)) {
+      suspect.tried = 0;  // one by one, as long as that one is parked
     } else {
       Free(&suspect);
     }

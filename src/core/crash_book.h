@@ -39,8 +39,10 @@ struct Suspect {
   bool owes;         // to be parked before it may be tried again
   bool redeemed;     // another key of the TVIEW succeeded since
   uint8_t tried;     // by which process in its present batch (number + 1); 0: by none
+  uint64_t keys;     // kSeveral: of how many keys or values at most
+  uint64_t left;     // kSeveral: so many others are to be tried without a crash before it is acquitted
 };
-static_assert(sizeof(Suspect) == 32);
+static_assert(sizeof(Suspect) == 48);
 
 inline constexpr int kSuspects = 32;
 
@@ -89,9 +91,10 @@ void AcquitAll(CrashBook* book, uint32_t tview) noexcept;
 // Some keys of the TVIEW were refreshed: it does not always crash.
 void NoteSuccess(CrashBook* book, uint32_t tview) noexcept;
 
-// In its batch `process` has tried all that was in doubt of the TVIEW or mapping, or parks it as a whole (NoteTried), or parks one key
-// or value (NoteParked).  It holds from CommitTried on.
-void NoteTried(CrashBook* book, uint32_t tview, uint32_t point, uint8_t process) noexcept;
+inline constexpr uint64_t kAllKeys = UINT64_MAX;
+// In its batch `process` has tried `keys` keys or values of the TVIEW or mapping, or parks it as a whole (NoteTried, kAllKeys), or parks
+// one of them (NoteParked).  It holds from CommitTried on.  A few other keys acquit nobody.
+void NoteTried(CrashBook* book, uint32_t tview, uint32_t point, uint64_t keys, uint8_t process) noexcept;
 void NoteParked(CrashBook* book, uint32_t tview, uint32_t point, uint64_t hash, uint8_t process) noexcept;
 void ForgetTried(CrashBook* book, uint8_t process) noexcept;
 bool CommitTried(CrashBook* book, uint8_t process) noexcept;  // whether there was any

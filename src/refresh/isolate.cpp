@@ -272,7 +272,7 @@ IsolatedResult RefreshIsolated(const catalog::Tview* tview, const core::KeySets*
     degraded = Hopeless(self);
   }
   if (self->suspected && !self->retry && !self->exhausted) {
-    shmem::NoteTried(tview->table, 0);
+    shmem::NoteTried(tview->table, 0, whole || care.give_up ? core::kAllKeys : core::KeyCount(keys, number));
   }
 
   IsolatedResult isolated = {};

@@ -26,8 +26,10 @@ void Collect(void* context, core::ByteSpan key, const char* reason, const char* 
 void RunPiece(void* argument) {
   Piece* piece = static_cast<Piece*>(argument);
   const Isolation* self = piece->isolation;
-  piece->result = piece->whole ? RefreshWhole(self->tview, Collect, piece)
-                               : RefreshKeys(self->tview, self->keys, self->number, piece->first, piece->count, self->strays, Collect, piece);
+  const bool only_keys = self->suspected || self->listed || piece->count < core::KeyCount(self->keys, self->number);
+  piece->result = piece->whole
+                      ? RefreshWhole(self->tview, Collect, piece)
+                      : RefreshKeys(self->tview, self->keys, self->number, piece->first, piece->count, self->strays, only_keys, Collect, piece);
 }
 
 void AddResult(Result* sum, const Result& more) {

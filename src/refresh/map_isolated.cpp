@@ -71,7 +71,7 @@ void MapOneByOne(const Mapped& mapped, size_t total, MapResult* result) {
     strlcpy(result->message, "the process that looked for the keys of a changed value was killed or crashed several times", sizeof(result->message));
     shmem::NoteParked(tview, mapped.point->id, value);
   }
-  shmem::NoteTried(tview, mapped.point->id);
+  shmem::NoteTried(tview, mapped.point->id, total);
 }
 
 }  // namespace

@@ -43,8 +43,8 @@ Form Choose(const Session* session, const Arguments& arguments, Choice* choice, 
     SetCosts(choice, set, CostOf(tview, FormText(tview, Form::kEach), arguments), now);
     *text = FormText(tview, ChosenForm(choice), choice->by_column);
   }
-  const double rows = session->wanted->count >= kFullFrom ? RowsStored(session->target->tview->table) : -1;
-  if (session->wanted->count >= kFullFrom && rows > 0 && session->wanted->count > kFullFraction * rows) {
+  const double rows = session->wanted->count >= kFullFrom && !session->only_keys ? RowsStored(session->target->tview->table) : -1;
+  if (rows > 0 && session->wanted->count > kFullFraction * rows) {
     const Arguments none = {};
     const double full = StatementCost(GetStatement(tview->table, FormText(tview, Form::kFull), none, PlanKind::kCustom), none);
     // The cost of the form was that of the keys it was chosen with; about as many, by the size class.
@@ -120,10 +120,11 @@ const char* FormName(Form form) {
 }
 
 Result RefreshKeys(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, size_t first, size_t count,
-                   bool strays, DeferFunction defer, void* context) {
+                   bool strays, bool only_keys, DeferFunction defer, void* context) {
   Session session;
   BeginSession(&session, tview, true);
   session.strays = strays;
+  session.only_keys = only_keys;
   ArmRefreshTimeout();
   session.wanted = NewWanted(session.target, keys, number, first, count);
   if (session.wanted->count > 0) {

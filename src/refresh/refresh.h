@@ -20,10 +20,10 @@ struct Result {
 using DeferFunction = void (*)(void* context, core::ByteSpan key, const char* reason, const char* sqlstate, const char* message);
 
 // Refreshes the keys of set `number`.  Requires: the caller holds the TVIEW's object lock and ROW EXCLUSIVE on its table; the
-// active snapshot is S.  `strays`: a user may have stored a key more than once.  Advances the active snapshot's command id.
-// Ereports; the caller isolates failures.
+// active snapshot is S.  `strays`: a user may have stored a key more than once.  `only_keys`: the view is not asked for all its
+// rows, even if that were cheaper, for others may fail.  Advances the active snapshot's command id.  Ereports; the caller isolates failures.
 Result RefreshKeys(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, size_t first, size_t count, bool strays,
-                   DeferFunction defer, void* context);
+                   bool only_keys, DeferFunction defer, void* context);
 
 // Refreshes the whole TVIEW by difference.
 Result RefreshWhole(const catalog::Tview* tview, DeferFunction defer, void* context);

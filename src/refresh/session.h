@@ -12,7 +12,7 @@ struct Session {
   pg::OwnerContext owner;
   Target* target;
   Wanted* wanted;
-  bool strays;
+  bool strays, only_keys;
   Changes changes;
   Result result;
 };

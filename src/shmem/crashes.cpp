@@ -185,8 +185,8 @@ void NoteSuccess(Oid tview) {
   ChangeBook([=](core::CrashBook* book) { core::NoteSuccess(book, tview); });
 }
 
-void NoteTried(Oid tview, uint32 point) {
-  ChangeBook([=](core::CrashBook* book) { core::NoteTried(book, tview, point, number); });
+void NoteTried(Oid tview, uint32 point, uint64 keys) {
+  ChangeBook([=](core::CrashBook* book) { core::NoteTried(book, tview, point, keys, number); });
 }
 
 void NoteParked(Oid tview, uint32 point, core::ByteSpan key) {

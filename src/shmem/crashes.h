@@ -38,7 +38,7 @@ bool FindSuspect(Oid tview, uint32 point, core::ByteSpan key, core::Suspect* sus
 void Acquit(Oid tview, uint32 point, core::ByteSpan key);
 void AcquitAll(Oid tview);
 void NoteSuccess(Oid tview);
-void NoteTried(Oid tview, uint32 point);
+void NoteTried(Oid tview, uint32 point, uint64 keys);
 void NoteParked(Oid tview, uint32 point, core::ByteSpan key);
 // At the begin of a batch; after its commit.
 void ForgetTried();

@@ -102,7 +102,7 @@ void SetDegraded(const List* tviews) {
   const SqlContext context = EnterSql(ExtensionOwner());
   const ListCell* cell;
   foreach (cell, tviews) {
-    RunSql("UPDATE %s.pg_tview_catalog SET state = 'd' WHERE tview = $1", {OidArgument(lfirst_oid(cell))});
+    RunSql("UPDATE %s.pg_tview_catalog SET state = 'd' WHERE tview = $1 AND state <> 'p'", {OidArgument(lfirst_oid(cell))});
   }
   LeaveSql(context);
   catalog::GraphChanged();

@@ -3,7 +3,7 @@
 SET client_min_messages = error;
 CREATE SCHEMA ddl;
 SET search_path = ddl, public;
-SELECT plan(20);
+SELECT plan(24);
 CREATE FUNCTION differences() RETURNS bigint LANGUAGE plpgsql SET search_path = ddl, public AS $$ BEGIN
   PERFORM pg_tviews_wait('30 s');
   RETURN (SELECT coalesce(sum(missing + extra), 0) FROM tviews_oracle());
@@ -54,6 +54,15 @@ ALTER TABLE tb_off ENABLE TRIGGER ALL;
 SELECT is(differences(), 0::bigint, 'enabled: compared');
 SELECT is(states(), 'above fresh, doc fresh, off fresh', 'and fresh');
 SELECT tidy('with its triggers as they were');
+SELECT pg_tviews_pause('ddl.tv_off');
+ALTER TABLE tb_off DISABLE TRIGGER ALL;
+SELECT is(states(), 'above fresh, doc fresh, off paused', 'a paused TVIEW stays paused');
+SELECT pg_tviews_resume('ddl.tv_off');
+INSERT INTO tb_off VALUES (2, 'not captured');
+SELECT is(states(), 'above fresh, doc fresh, off degraded', 'resumed with its capture off it is degraded');
+ALTER TABLE tb_off ENABLE TRIGGER ALL;
+SELECT is(differences(), 0::bigint, 'enabled: compared');
+SELECT is(states(), 'above fresh, doc fresh, off fresh', 'and fresh');
 ALTER TABLE tv_doc DISABLE TRIGGER USER;
 UPDATE tb_doc SET t = 'two';
 SELECT is(differences(), 0::bigint, 'a TVIEW whose own capture is off goes on');

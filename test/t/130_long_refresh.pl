@@ -113,6 +113,15 @@ for my $point (qw(long_before_snapshot long_snapshot_taken long_attaching long_b
 	oracle($node, 'app', "kill -9 at $point");
 }
 
+# ---- its capture is off
+$node->safe_psql('app', 'ALTER TABLE tb_rank DISABLE TRIGGER ALL');
+$node->safe_psql('app', 'UPDATE tb_big SET n = n + 1 WHERE pk_big = 1');
+ok(wait_until($node, 'app', "SELECT count(*) FROM tviews_oracle()", '0', 30), 'compared while its capture is off');
+is($node->safe_psql('app', $state), 'degraded', 'that does not make it fresh');
+$node->safe_psql('app', 'ALTER TABLE tb_rank ENABLE TRIGGER ALL');
+wait_applied($node, 'app', 60, 'capture is on again: all is applied');
+is($node->safe_psql('app', $state), 'fresh', 'and it is fresh');
+
 # ---- dropped meanwhile
 stop_at('long_compared');
 $started = time();

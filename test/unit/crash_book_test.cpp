@@ -15,16 +15,23 @@ class CrashBookTest : public testing::Test {
  protected:
   CrashBookTest() { InitBook(&book_); }
 
-  static CrashNote Note(Attempt kind, uint64_t hash = 0, uint32_t point = 0, uint32_t tview = kTview) {
+  static CrashNote Note(Attempt kind, uint64_t hash = 0, uint32_t point = 0, uint32_t tview = kTview, uint64_t count = 0) {
     CrashNote note = {};
     note.tview = tview;
     note.point = point;
     note.hash = hash;
+    note.count = count;
     note.kind = kind;
     SealNote(&note);
     return note;
   }
   bool Crash(Attempt kind, uint64_t hash = 0, uint32_t point = 0) { return Account(&book_, Note(kind, hash, point), now_ += kSecond); }
+  // A batch of process 0 that refreshes `keys` keys, none of them in doubt.
+  void OtherKeys(uint64_t keys) {
+    ForgetTried(&book_, 0);
+    NoteTried(&book_, kTview, 0, keys, 0);
+    CommitTried(&book_, 0);
+  }
   bool Owes(uint64_t hash, uint32_t point = 0) const {
     const Suspect* one = FindOne(book_, kTview, point, hash);
     return one != nullptr && one->owes;
@@ -35,7 +42,7 @@ class CrashBookTest : public testing::Test {
     ForgetTried(&book_, 0);
     const Care care = CareFor(book_, kTview, 0);
     if (care.give_up) {
-      NoteTried(&book_, kTview, 0, 0);
+      NoteTried(&book_, kTview, 0, kAllKeys, 0);
       CommitTried(&book_, 0);
       gave_up_ = true;
       return true;
@@ -56,7 +63,7 @@ class CrashBookTest : public testing::Test {
         NoteSuccess(&book_, kTview);
       }
     }
-    NoteTried(&book_, kTview, 0, 0);
+    NoteTried(&book_, kTview, 0, whole ? kAllKeys : keys, 0);
     CommitTried(&book_, 0);
     return true;
   }
@@ -65,6 +72,54 @@ class CrashBookTest : public testing::Test {
   int64_t now_ = 1;
   bool gave_up_ = false;
 };
+
+TEST_F(CrashBookTest, AFewOtherKeysDoNotAcquitSeveral) {
+  int crashes = 0;
+  for (; crashes < 20 && !Owes(42); ++crashes) {
+    const bool one = CareFor(book_, kTview, 0).one_by_one || FindOne(book_, kTview, 0, 42) != nullptr;
+    Account(&book_, Note(one ? Attempt::kOne : Attempt::kSeveral, 42, 0, kTview, one ? 1 : 100), now_ += kSecond);
+    OtherKeys(3);
+  }
+  EXPECT_LE(crashes, 5);
+}
+
+TEST_F(CrashBookTest, ManyOtherKeysAcquitSeveral) {
+  Account(&book_, Note(Attempt::kSeveral, 42, 0, kTview, 100), now_);
+  OtherKeys(99);
+  EXPECT_TRUE(UnderSuspicion(book_, kTview));
+  OtherKeys(100);
+  EXPECT_FALSE(UnderSuspicion(book_, kTview));
+  Account(&book_, Note(Attempt::kSeveral, 42, 0, kTview, 100), now_);
+  for (int i = 0; i < 100; ++i) {
+    OtherKeys(50);
+  }
+  EXPECT_FALSE(UnderSuspicion(book_, kTview));
+}
+
+TEST_F(CrashBookTest, KeysThatCrashTogetherWithoutTheParkedOneStayApart) {
+  for (int i = 0; i < 3; ++i) {
+    Crash(Attempt::kOne, 42);
+  }
+  ASSERT_TRUE(Owes(42));
+  NoteParked(&book_, kTview, 0, 42, 0);
+  OtherKeys(100);
+  EXPECT_FALSE(CareFor(book_, kTview, 0).one_by_one);
+  Account(&book_, Note(Attempt::kSeveral, 1, 0, kTview, 100), now_);
+  OtherKeys(kAllKeys);
+  EXPECT_TRUE(CareFor(book_, kTview, 0).one_by_one) << "the parked key is still there";
+  Acquit(&book_, kTview, 0, 42);
+  OtherKeys(kAllKeys);
+  EXPECT_FALSE(UnderSuspicion(book_, kTview));
+}
+
+TEST_F(CrashBookTest, KeysDoNotAcquitAComparisonOfTheWhole) {
+  int crashes = 0;
+  for (; crashes < 20 && !CareFor(book_, kTview, 0).by_keys; ++crashes) {
+    Crash(Attempt::kWhole);
+    OtherKeys(1000);
+  }
+  EXPECT_LE(crashes, 2);
+}
 
 TEST_F(CrashBookTest, DamageIsNoticed) {
   EXPECT_TRUE(IsIntact(book_));
