@@ -148,11 +148,6 @@ void CheckQuery(const Query* query);
 // Meeting the clock is noted in `analysis` where it is allowed.
 void CheckExpressionNode(Analysis* analysis, Node* node);
 
-// ---- never_null.cpp
-
-// Whether the column is declared NOT NULL; false for no column.
-bool IsColumnNotNull(Oid relation, AttrNumber column);
-
 // ---- values.cpp
 
 // The number of a value; equal expressions of one occurrence have one number.

@@ -1,6 +1,7 @@
 // Levels whose rows depend on each other within a partition: what a change below them reaches.
 #include "lineage/paths.h"
 #include "lineage/walker.h"
+#include "pg/query_tree.h"
 
 namespace tviews::lineage {
 
@@ -44,7 +45,7 @@ void AddColumn(const Analysis* analysis, Crossing* crossing, const TargetEntry* 
     const Occurrence* occurrence = &analysis->occurrences[root->occurrence];
     const bool is_optional = IsOptionalWithin(crossing->level, occurrence);
     crossing->has_optional = crossing->has_optional || is_optional;
-    crossing->may_be_null = crossing->may_be_null || is_optional || !IsColumnNotNull(occurrence->relation, PlainColumn(analysis, root->value));
+    crossing->may_be_null = crossing->may_be_null || is_optional || !pg::IsColumnNotNull(occurrence->relation, PlainColumn(analysis, root->value));
   }
 }
 

@@ -82,12 +82,7 @@ extern "C" {
 PG_FUNCTION_INFO_V1(pg_tviews_derive);
 
 Datum pg_tviews_derive(PG_FUNCTION_ARGS) {
-#if PG_VERSION_NUM >= 160000
-  InitMaterializedSRF(fcinfo, 0);
-#else
-  SetSingleFuncCall(fcinfo, 0);
-#endif
-  const ReturnSetInfo* result = reinterpret_cast<const ReturnSetInfo*>(fcinfo->resultinfo);
+  const ReturnSetInfo* result = BeginRows(fcinfo);
   CheckMayRead(PG_GETARG_OID(0));
   const Request request = ReadRequest(fcinfo);
   // Constants are folded, which may run functions of the view's owner.

@@ -1,6 +1,7 @@
 // From one level to edges: its joins, its expressions' columns, functions and sub-selects.
 #include "lineage/paths.h"
 #include "lineage/walker.h"
+#include "pg/query_tree.h"
 
 namespace tviews::lineage {
 
@@ -39,7 +40,7 @@ bool IsNeverNull(const Analysis* analysis, const Target* target) {
   if (!OidIsValid(occurrence->relation) || occurrence->nullable) {
     return false;
   }
-  return IsColumnNotNull(occurrence->relation, PlainColumn(analysis, target->value));
+  return pg::IsColumnNotNull(occurrence->relation, PlainColumn(analysis, target->value));
 }
 
 // The output column that a parameter in the test of IN / = ANY stands for; 0 when `node` is something else.
@@ -94,6 +95,15 @@ void ExpandSublink(Walk* walk, SubLink* sublink) {
 
 bool MarkColumns(Node* node, Walk* walk);
 
+// Its value is in no row: nothing would be captured when it changes.
+void RefuseVirtual(Oid relation, AttrNumber column) {
+  if (pg::IsColumnVirtual(relation, column)) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("a TVIEW cannot read the virtual generated column \"%s\" of table \"%s\"", get_attname(relation, column, false), get_rel_name(relation)),
+                    errhint("Write its expression in the query, or make the column STORED.")));
+  }
+}
+
 void MarkColumn(Walk* walk, const Var* var) {
   Level* at = walk->level;
   for (Index up = 0; up < var->varlevelsup && at != nullptr; ++up) {
@@ -108,6 +118,7 @@ void MarkColumn(Walk* walk, const Var* var) {
     if (var->varattno == 0) {
       occurrence->all_used = true;
     } else {
+      RefuseVirtual(occurrence->relation, var->varattno);
       occurrence->used = bms_add_member(occurrence->used, var->varattno);
     }
   } else if (item->kind == ItemKind::kJoin) {

@@ -1,6 +1,7 @@
 // Expands a query and everything in its FROM into levels and numbered relation occurrences.
 #include "lineage/resolve.h"
 #include "lineage/walker.h"
+#include "pg/query_tree.h"
 
 namespace tviews::lineage {
 
@@ -142,22 +143,21 @@ void ChooseBranch(Analysis* analysis, Level* level) {
   analysis->choices = below * list_length(branches);
 }
 
-#if PG_VERSION_NUM >= 160000
-// Since 16 a Var says which outer joins may null it.  We judge that ourselves, and compare Vars by column only.
-bool ForgetNullingRels(Node* node, void* context) {
+// What newer majors add to a query tree, taken away.
+bool MakePlain(Node* node, void* context) {
   if (node == nullptr) {
     return false;
   }
   if (IsA(node, Var)) {
-    reinterpret_cast<Var*>(node)->varnullingrels = nullptr;
+    pg::ForgetNullingRels(reinterpret_cast<Var*>(node));
     return false;
   }
   if (IsA(node, Query)) {
-    return WalkQuery(reinterpret_cast<Query*>(node), ForgetNullingRels, context, 0);
+    pg::FlattenGroups(reinterpret_cast<Query*>(node));
+    return WalkQuery(reinterpret_cast<Query*>(node), MakePlain, context, 0);
   }
-  return WalkChildren(node, ForgetNullingRels, context);
+  return WalkChildren(node, MakePlain, context);
 }
-#endif
 
 }  // namespace
 
@@ -169,9 +169,7 @@ Query* ViewQuery(Oid view, List** bodies) {
   Query* query = static_cast<Query*>(copyObjectImpl(get_view_query(relation)));
   relation_close(relation, NoLock);
   query = InlineFunctions(query, bodies);
-#if PG_VERSION_NUM >= 160000
-  (void)ForgetNullingRels(reinterpret_cast<Node*>(query), nullptr);
-#endif
+  (void)MakePlain(reinterpret_cast<Node*>(query), nullptr);
   return query;
 }
 

@@ -1,6 +1,7 @@
 // A view whose window or DISTINCT ON looks across its rows, narrowed to the groups of the keys asked for: the planner cannot push
 // a condition on the key below either, and would compute every group for one key.
 #include "lineage/paths.h"
+#include "pg/query_tree.h"
 
 namespace tviews::lineage {
 
@@ -106,7 +107,7 @@ Node* GroupCondition(const Barrier* barrier, const Var* group, const Narrowing* 
                               quote_identifier(get_attname(relation, barrier->key, false)), OperatorName(key_equality), narrowing->parameter);
   Node* values = Analysed(psprintf("ARRAY(SELECT DISTINCT h.%s %s)", column, rows), narrowing);
   Node* any = IsAny(group, equality.op, values);
-  if (IsColumnNotNull(relation, group->varattno)) {
+  if (pg::IsColumnNotNull(relation, group->varattno)) {
     return any;
   }
   NullTest* test = makeNode(NullTest);

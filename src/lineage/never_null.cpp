@@ -1,5 +1,6 @@
 // Whether the key of a view can be NULL: from NOT NULL columns, the shape of the joins, and conditions that NULL does not pass.
 #include "lineage/paths.h"
+#include "pg/query_tree.h"
 
 namespace tviews::lineage {
 
@@ -69,7 +70,7 @@ bool Brings(Level* level, Node* node, const List* arms) {
     const Var* arm = lfirst_node(Var, cell);
     const Item* item = &level->items[index];
     if (arm->varno == index && arm->varattno > 0 &&
-        ((item->kind == ItemKind::kRelation && IsColumnNotNull(rt_fetch(index, level->query->rtable)->relid, arm->varattno)) ||
+        ((item->kind == ItemKind::kRelation && pg::IsColumnNotNull(rt_fetch(index, level->query->rtable)->relid, arm->varattno)) ||
          (item->kind == ItemKind::kLevel && OutputNeverNull(item->child, arm->varattno)))) {
       return true;
     }
@@ -163,16 +164,6 @@ bool OutputNeverNull(Level* level, AttrNumber number) {
 }
 
 }  // namespace
-
-bool IsColumnNotNull(Oid relation, AttrNumber column) {
-  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relation), Int16GetDatum(column));
-  if (!HeapTupleIsValid(tuple)) {
-    return false;
-  }
-  const bool not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
-  ReleaseSysCache(tuple);
-  return not_null;
-}
 
 bool IsKeyNeverNull(Level* top, AttrNumber number) { return OutputNeverNull(top, number); }
 

@@ -2,6 +2,7 @@
 #include "refresh/wanted.h"
 
 #include "core/record.h"
+#include "pg/executor.h"
 
 namespace tviews::refresh {
 
@@ -26,8 +27,7 @@ TupleHashTable NewKeyTable(const Target* target, TupleDesc row, size_t count) {
     fmgr_info(entry->hash_proc, &hash[i]);
   }
   MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_tviews key hashing", ALLOCSET_SMALL_SIZES);
-  return BuildTupleHashTable(nullptr, row, columns, places, equal, hash, collations, static_cast<long>(Max(count, 1)), 0,
-                             CurrentMemoryContext, scratch, false);
+  return pg::NewNumberedRows(row, columns, places, equal, hash, collations, count, scratch);
 }
 
 // Decodes one key into the slot; false when a column is NULL.
@@ -75,7 +75,7 @@ Wanted* NewWanted(const Target* target, const core::KeySets* keys, uint32 number
     }
     TupleHashEntry entry = LookupTupleHashEntry(wanted->table, wanted->slot, &is_new, nullptr);
     if (is_new) {
-      entry->additional = reinterpret_cast<void*>(wanted->count);
+      *pg::NumberOf(wanted->table, entry) = static_cast<int64>(wanted->count);
       for (int i = 0; i < tview->key_count; ++i) {
         wanted->values[i][wanted->count] = wanted->slot->tts_values[i];
       }
@@ -93,7 +93,7 @@ int64 FindWanted(Wanted* wanted, const Datum* values) {
   }
   ExecStoreVirtualTuple(wanted->slot);
   TupleHashEntry entry = LookupTupleHashEntry(wanted->table, wanted->slot, nullptr, nullptr);
-  return entry != nullptr ? static_cast<int64>(reinterpret_cast<uintptr_t>(entry->additional)) : -1;
+  return entry != nullptr ? *pg::NumberOf(wanted->table, entry) : -1;
 }
 
 Arguments KeyArguments(const Wanted* wanted) {

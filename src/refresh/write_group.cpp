@@ -1,4 +1,5 @@
 // Groups of written rows: executor state, statement triggers, uniqueness at the end of the group.
+#include "pg/executor.h"
 #include "refresh/writer.h"
 
 namespace tviews::refresh {
@@ -16,14 +17,7 @@ EState* NewExecutorState(const Target* target) {
   for (int i = 0; i < target->owned; ++i) {
     updated = bms_add_member(updated, target->tview->owned_columns[i] - FirstLowInvalidHeapAttributeNumber);
   }
-#if PG_VERSION_NUM >= 160000
-  List* permissions = NIL;
-  addRTEPermissionInfo(&permissions, entry)->updatedCols = updated;
-  ExecInitRangeTable(estate, list_make1(entry), permissions);
-#else
-  entry->updatedCols = updated;
-  ExecInitRangeTable(estate, list_make1(entry));
-#endif
+  pg::InitRangeTable(estate, entry, updated);
   estate->es_output_cid = GetCurrentCommandId(true);
   estate->es_snapshot = RegisterSnapshot(GetLatestSnapshot());
   return estate;
@@ -104,11 +98,7 @@ Writer* OpenWriter(const Target* target) {
   writer->root = makeNode(ResultRelInfo);
   InitResultRelInfo(writer->root, target->table, 1, nullptr, 0);
   writer->places = static_cast<Place**>(palloc0((target->leaf_count + 1) * sizeof(Place*)));
-#if PG_VERSION_NUM >= 160000
-  EvalPlanQualInit(&writer->epq, writer->estate, nullptr, NIL, -1, NIL);
-#else
-  EvalPlanQualInit(&writer->epq, writer->estate, nullptr, NIL, -1);
-#endif
+  pg::InitPlanQual(&writer->epq, writer->estate);
   writer->row = ExecInitExtraTupleSlot(writer->estate, RelationGetDescr(target->table), &TTSOpsVirtual);
   MemoryContextSwitchTo(old);
   writer->tag = -1;
@@ -124,9 +114,7 @@ Place* OpenPlace(Writer* writer, int leaf) {
   }
   if (place->group != writer->group) {
     place->group = writer->group;
-#if PG_VERSION_NUM < 160000
-    place->result->ri_GeneratedExprs = nullptr;  // 15 keeps those of the first command only
-#endif
+    pg::ForgetGeneratedExpressions(place->result);
     CheckCmdReplicaIdentity(place->leaf->table, CommandOf(writer->op));
   }
   return place;

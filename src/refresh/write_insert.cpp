@@ -1,4 +1,5 @@
 // Inserting one row of a tv_ table: defaults of the columns that are not the view's, routing to its leaf, index entries.
+#include "pg/executor.h"
 #include "refresh/partitions.h"
 #include "refresh/writer.h"
 
@@ -108,12 +109,7 @@ List* InsertIndexEntries(Writer* writer, Place* place, TupleTableSlot* slot, boo
   if (place->result->ri_NumIndices == 0) {
     return NIL;
   }
-  bool conflict = false;
-#if PG_VERSION_NUM >= 160000
-  List* recheck = ExecInsertIndexTuples(place->result, slot, writer->estate, update, true, &conflict, NIL, false);
-#else
-  List* recheck = ExecInsertIndexTuples(place->result, slot, writer->estate, update, true, &conflict, NIL);
-#endif
+  List* recheck = pg::InsertIndexTuples(place->result, slot, writer->estate, update);
   Suspects(writer, place, recheck, slot);
   return recheck;
 }
@@ -125,17 +121,13 @@ TupleTableSlot* InsertRow(Writer* writer, Place* place, bool moving) {
     RaiseSuppressed(place);
   }
   if (HasGenerated(place)) {
-#if PG_VERSION_NUM < 160000
     if (writer->op != Op::kInsert) {
-      place->result->ri_GeneratedExprs = nullptr;  // those of an update may leave some out
+      pg::ForgetGeneratedExpressions(place->result);
     }
-#endif
     ExecComputeStoredGenerated(place->result, writer->estate, slot, CMD_INSERT);
-#if PG_VERSION_NUM < 160000
     if (writer->op != Op::kInsert) {
-      place->result->ri_GeneratedExprs = nullptr;
+      pg::ForgetGeneratedExpressions(place->result);
     }
-#endif
   }
   CheckRow(writer, place, slot);
   table_tuple_insert(place->leaf->table, slot, writer->estate->es_output_cid, 0, nullptr);

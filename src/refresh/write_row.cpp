@@ -3,6 +3,7 @@
 // As PostgreSQL's logical replication worker does it (execReplication.c), with three differences: a row that a user holds is left
 // alone, user-added columns keep their values and get their defaults, and uniqueness is checked at the end of the group, as for
 // a deferrable constraint, so that two rows may swap a unique value.
+#include "pg/executor.h"
 #include "refresh/partitions.h"
 #include "refresh/writer.h"
 
@@ -76,12 +77,7 @@ void Merge(Writer* writer, Place* place, const Datum* values, const bool* nulls)
 // Deletes the row at `tid`; `moving`: it comes back in another leaf.
 TM_Result Remove(Writer* writer, Place* place, ItemPointerData tid, bool moving) {
   if (HasTrigger(place, &TriggerDesc::trig_delete_before_row) &&
-      !ExecBRDeleteTriggers(writer->estate, &writer->epq, place->result, &tid, nullptr, nullptr
-#if PG_VERSION_NUM >= 160000
-                            ,
-                            nullptr, nullptr
-#endif
-                            )) {
+      !pg::BeforeRowDelete(writer->estate, &writer->epq, place->result, &tid)) {
     RaiseSuppressed(place);
   }
   TM_FailureData failure;
@@ -156,22 +152,12 @@ TM_Result Replace(Writer* writer, Place* place, ItemPointerData tid) {
   }
   TM_FailureData failure;
   LockTupleMode mode;
-#if PG_VERSION_NUM >= 160000
-  TU_UpdateIndexes indexes = TU_None;
-#else
-  bool indexes = false;
-#endif
+  pg::UpdatedIndexes indexes{};
   const TM_Result result = table_tuple_update(table, &tid, place->fresh, writer->estate->es_output_cid, writer->estate->es_snapshot,
                                               InvalidSnapshot, true, &failure, &mode, &indexes);
   if (result == TM_Ok) {
-#if PG_VERSION_NUM >= 160000
-    List* recheck = indexes == TU_All ? InsertIndexEntries(writer, place, place->fresh, true)
-                    : indexes == TU_Summarizing
-                        ? ExecInsertIndexTuples(place->result, place->fresh, writer->estate, true, false, nullptr, NIL, true)
-                        : NIL;
-#else
-    List* recheck = indexes ? InsertIndexEntries(writer, place, place->fresh, true) : NIL;
-#endif
+    List* recheck = pg::AllIndexes(indexes) ? InsertIndexEntries(writer, place, place->fresh, true) : NIL;
+    pg::InsertSummaries(indexes, place->result, place->fresh, writer->estate);
     ExecARUpdateTriggers(writer->estate, place->result, nullptr, nullptr, &tid, nullptr, place->fresh, recheck, writer->transition, false);
   }
   return result;
@@ -222,14 +208,8 @@ Written Update(Writer* writer, Place* place, const Datum* values, const bool* nu
     if (locked || optimistic) {
       ItemPointerData tid = place->stored->tts_tid;
       Merge(writer, place, values, nulls);
-      if (before) {
-#if PG_VERSION_NUM >= 160000
-        if (!ExecBRUpdateTriggers(writer->estate, &writer->epq, place->result, &tid, nullptr, place->fresh, nullptr, nullptr)) {
-#else
-        if (!ExecBRUpdateTriggers(writer->estate, &writer->epq, place->result, &tid, nullptr, place->fresh, nullptr)) {
-#endif
-          RaiseSuppressed(place);
-        }
+      if (before && !pg::BeforeRowUpdate(writer->estate, &writer->epq, place->result, &tid, place->fresh)) {
+        RaiseSuppressed(place);
       }
       result = Replace(writer, place, tid);
       if (result == TM_Ok) {

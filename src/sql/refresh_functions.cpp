@@ -87,12 +87,7 @@ void TakeLocks(Locks* locks) {
 
 bool MayWrite(Oid table) {
   constexpr AclMode kWrite = ACL_INSERT | ACL_UPDATE | ACL_DELETE;
-#if PG_VERSION_NUM >= 160000
-  const bool owner = object_ownercheck(RelationRelationId, table, GetUserId());
-#else
-  const bool owner = pg_class_ownercheck(table, GetUserId());
-#endif
-  return owner || pg_class_aclmask(table, GetUserId(), kWrite, ACLMASK_ALL) == kWrite;
+  return pg_class_ownercheck(table, GetUserId()) || pg_class_aclmask(table, GetUserId(), kWrite, ACLMASK_ALL) == kWrite;
 }
 
 void RequireWrite(Oid table) {

@@ -6,6 +6,7 @@
 #include "catalog/registration.h"
 #include "catalog/rows.h"
 #include "catalog/triggers.h"
+#include "pg/query_tree.h"
 #include "sql/affected.h"
 
 namespace tviews::sql {
@@ -122,8 +123,11 @@ void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
       case AT_AddIndex:
       case AT_AddIndexConstraint:
       case AT_AddConstraint:
+        watched->indexed = true;
+        break;
       case AT_DropConstraint:
         watched->indexed = true;
+        watched->reshaped = watched->reshaped || pg::IsNotNullConstraint(watched->relation, command->name);
         break;
       default:
         break;
