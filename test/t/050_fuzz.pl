@@ -12,8 +12,8 @@ use TviewsNode qw(start_node prepare_database oracle wait_applied test_dir);
 my $node = start_node('fuzz', conf => 'pg_tviews.max_databases = 100');
 my $run = test_dir() . '/fuzz/run';
 my %seeds = (shapes => $ENV{FUZZ_SEEDS} // '1-10', views => $ENV{FUZZ_SEEDS} // '1-20', lineage => $ENV{FUZZ_SEEDS} // '1-20',
-	 'shapes --disturb' => $ENV{FUZZ_SEEDS} // '11-14', 'trees --shrink 30' => $ENV{FUZZ_SEEDS} // '1-150',
-	 'trees --only replace' => $ENV{FUZZ_SEEDS} // '1-40', 'trees --disturb' => $ENV{FUZZ_SEEDS} // '1-10');
+	 'shapes --disturb' => $ENV{FUZZ_SEEDS} // '11-14', 'trees --shrink 30' => $ENV{FUZZ_SEEDS} // '1-80',
+	 'trees --only replace' => $ENV{FUZZ_SEEDS} // '1-20', 'trees --disturb' => $ENV{FUZZ_SEEDS} // '1-10');
 
 # Regressions come first.
 open my $list, '<', test_dir() . '/fuzz/seeds.txt' or die $!;
