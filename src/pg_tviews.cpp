@@ -5,6 +5,7 @@
 #include "pg/pg.h"
 #include "pg/settings.h"
 #include "shmem/segment.h"
+#include "sql/event_triggers.h"
 #include "sql/publications.h"
 #include "sql/utility_hook.h"
 
@@ -23,6 +24,7 @@ void _PG_init(void) {
   tviews::capture::InstallTransactionCallbacks();
   tviews::bgw::InstallSynchronousWait();
   tviews::sql::InstallUtilityHook();
+  tviews::sql::InstallEventTriggerHook();
   tviews::sql::HideFromSubscribers();
   tviews::bgw::RegisterLauncher();
 }

@@ -144,11 +144,20 @@ bool IsKey(const Building& building, const char* column) {
   return false;
 }
 
+void RequireThere(const Building& building, Oid relation) {
+  if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation))) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the %s of TVIEW \"%s\" was dropped while it was made", relation == building.table ? "table" : "view", building.definition->name),
+                    errhint("Look for an event trigger that drops it, or what it reads.")));
+  }
+}
+
 void MakeView(Building* building) {
   building->view = building->definition->view;
   if (!OidIsValid(building->view)) {
     CreateView(building);
     building->owns_view = true;
+    RequireThere(*building, building->view);
   }
   ReadColumns(building);
 }

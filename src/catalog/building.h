@@ -33,6 +33,9 @@ void CheckSession();
 // Makes the view v_<entity> of the definition's query, or takes the view that it names; then its columns.
 void MakeView(Building* building);
 
+// Users' event triggers fire on the commands that make view, table and indexes.  Ereports 55000 when one of them dropped the view or the table.
+void RequireThere(const Building& building, Oid relation);
+
 // The option "key"; else pk_<entity>, id or, for a table that is there, the columns of its primary key.  Ereports 42703.
 void ChooseKey(Building* building);
 

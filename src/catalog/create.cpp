@@ -56,8 +56,11 @@ Oid CreateTview(const NewTview& definition, uint64* rows) {
   ChooseKey(&building);
   const List* relations = LockFor(building, InvalidOid);
   MakeTable(&building);
+  RequireThere(building, building.view);
+  RequireThere(building, building.table);
   const lineage::Lineage lineage = DeriveFor(building);
   FillAndIndex(&building);
+  RequireThere(building, building.table);
   LockTview(building.table);
   const bool filled = definition.with_data && !definition.options.background;
   Register(RegistrationOf(building, filled ? State::kFresh : State::kBuilding), relations, lineage);

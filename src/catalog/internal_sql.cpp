@@ -1,19 +1,37 @@
 // Running SQL of our own.
 #include "catalog/internal_sql.h"
 #include "pg/owner_context.h"
+#include "pg/settings.h"
 
 namespace tviews::catalog {
 namespace {
 
 void Pin(const char* name, const char* value) { set_config_option(name, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false); }
 
+void PinCallersSearchPath(const char* value) {
+  set_config_option(pg::kCallersSearchPath, value, PGC_INTERNAL, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false);
+}
+
 }  // namespace
+
+const char* CallersSearchPath() { return pg::callers_search_path != nullptr && pg::callers_search_path[0] == '=' ? pg::callers_search_path + 1 : nullptr; }
+
+void RestoreCallersSearchPath() {
+  const char* path = pstrdup(CallersSearchPath());
+  PinCallersSearchPath("");
+  Pin("search_path", path);
+}
 
 SqlContext EnterSql(Oid user) {
   SqlContext context;
   context.outer = CurrentMemoryContext;
   GetUserIdAndSecContext(&context.saved_user, &context.saved_security);
   context.guc_level = NewGUCNestLevel();
+  if (user != context.saved_user && !superuser_arg(context.saved_user)) {
+    PinCallersSearchPath("-");  // what runs as another user finds no names of the caller's
+  } else if (pg::callers_search_path[0] == '\0') {
+    PinCallersSearchPath(psprintf("=%s", namespace_search_path));
+  }
   Pin("search_path", "pg_catalog, pg_temp");
   if (SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN) {
     Pin("session_replication_role", "origin");  // the triggers on our own tables skip rows of a replica

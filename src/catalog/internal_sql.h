@@ -20,6 +20,12 @@ struct SqlContext {
 SqlContext EnterSql(Oid user);
 void LeaveSql(const SqlContext& context);
 
+// Between EnterSql and LeaveSql: the search_path of who called, if he is the user now or a superuser.  Else null.
+const char* CallersSearchPath();
+
+// Sets it again, up to the end of the caller's GUC nest level, for code that is not ours.  Ereports.  REQUIRES: CallersSearchPath().
+void RestoreCallersSearchPath();
+
 // The owner of the extension's tables.
 Oid ExtensionOwner();
 

@@ -22,6 +22,7 @@ int synchronous_timeout_ms = 10000;
 bool intercept_create_table_as = true;
 bool enabled = true;
 int long_refresh_threshold_ms = 1000;
+char* callers_search_path;
 bool debug_drop_pushes = false;
 int debug_transaction_keys = 65536;
 int debug_journal_switch_kb = 4096;
@@ -79,6 +80,8 @@ void DefineUserSettings() {
             GUC_UNIT_MS);
   DefineBool("pg_tviews.intercept_create_table_as", "Makes CREATE TABLE tv_... AS SELECT create a TVIEW.", nullptr,
              &intercept_create_table_as, true, PGC_USERSET, 0);
+  DefineCustomStringVariable(kCallersSearchPath, "Shows the search_path of the session while pg_tviews runs commands for it.", nullptr, &callers_search_path,
+                             "", PGC_INTERNAL, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, nullptr, nullptr, nullptr);
 }
 
 void DefineDebugSettings() {

@@ -19,6 +19,11 @@ extern bool intercept_create_table_as;
 extern bool enabled;
 extern int long_refresh_threshold_ms;  // -1: no comparison of a whole TVIEW is long
 
+// Not the user's to set: "=" and the search_path of whom our SQL is run for; "-" while it must not be used; else empty.  A setting, for it ends with
+// its (sub)transaction.
+constexpr const char* kCallersSearchPath = "pg_tviews.callers_search_path";
+extern char* callers_search_path;
+
 // For tests: they force the rare branch.
 extern bool debug_drop_pushes;        // every push finds the ring full
 extern int debug_transaction_keys;    // keys a transaction keeps before it writes to the journal early

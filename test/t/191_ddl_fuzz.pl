@@ -11,7 +11,7 @@ use TviewsNode qw(start_node test_dir);
 
 my $node = start_node('ddl_fuzz');
 my $regressions = '17,68';
-my %runs = ('--steps 50' => $ENV{FUZZ_SEEDS} // "$regressions,1-5", '--sessions 2 --steps 32' => $ENV{FUZZ_SEEDS} // '1-3');
+my %runs = ('--steps 50' => $ENV{FUZZ_SEEDS} // "$regressions,1-2", '--sessions 2 --steps 32' => $ENV{FUZZ_SEEDS} // '1-2');
 
 $ENV{PYTHONDONTWRITEBYTECODE} = 1;
 foreach my $how (sort keys %runs) {
