@@ -17,7 +17,7 @@ namespace {
 ProcessUtility_hook_type previous_utility;
 object_access_hook_type previous_access;
 
-bool replacing_function;  // a CREATE OR REPLACE FUNCTION or ALTER FUNCTION is running
+bool altering_function;  // a command that replaces, alters, renames or moves a function is running
 
 // As have_createdb_privilege(), which 15 exports only in its latest minor versions.
 bool MayCreateDatabases() {
@@ -104,6 +104,25 @@ bool MayMatter(Node* statement) {
   }
 }
 
+bool AltersFunctions(Node* statement) {
+  switch (nodeTag(statement)) {
+    case T_CreateFunctionStmt:
+      return reinterpret_cast<CreateFunctionStmt*>(statement)->replace;
+    case T_AlterFunctionStmt:
+      return true;
+    case T_RenameStmt: {
+      const ObjectType type = reinterpret_cast<RenameStmt*>(statement)->renameType;
+      return type == OBJECT_FUNCTION || type == OBJECT_ROUTINE || type == OBJECT_AGGREGATE;
+    }
+    case T_AlterObjectSchemaStmt: {
+      const ObjectType type = reinterpret_cast<AlterObjectSchemaStmt*>(statement)->objectType;
+      return type == OBJECT_FUNCTION || type == OBJECT_ROUTINE || type == OBJECT_AGGREGATE;
+    }
+    default:
+      return false;
+  }
+}
+
 void Next(PlannedStmt* planned, const char* source, bool read_only_tree, ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment* environment,
           DestReceiver* receiver, QueryCompletion* completion) {
   if (previous_utility != nullptr) {
@@ -144,7 +163,7 @@ void OnUtility(PlannedStmt* planned, const char* source, bool read_only_tree, Pr
       }
       return;
     }
-    replacing_function = IsA(statement, AlterFunctionStmt) || (IsA(statement, CreateFunctionStmt) && reinterpret_cast<CreateFunctionStmt*>(statement)->replace);
+    altering_function = AltersFunctions(statement);
     if (IsCaptureTrigger(statement)) {
       planned = static_cast<PlannedStmt*>(copyObjectImpl(planned));
       reinterpret_cast<CreateTrigStmt*>(planned->utilityStmt)->replace = true;
@@ -159,7 +178,7 @@ void OnUtility(PlannedStmt* planned, const char* source, bool read_only_tree, Pr
   }
   catalog::FinishDrops(behavior);
   if (matters && pg::CatalogExists()) {
-    replacing_function = false;
+    altering_function = false;
     // None is left after a command that began a transaction of its own (DETACH PARTITION ... CONCURRENTLY).
     const bool snapshot = !ActiveSnapshotSet();
     if (snapshot) {
@@ -187,7 +206,7 @@ void OnAccess(ObjectAccessType access, Oid object_class, Oid object, int sub_id,
     } else if (object_class == ExtensionRelationId && object == pg::ExtensionOid()) {
       bgw::AnnounceAtCommit();
     }
-  } else if ((access == OAT_POST_CREATE || access == OAT_POST_ALTER) && object_class == ProcedureRelationId && replacing_function) {
+  } else if ((access == OAT_POST_CREATE || access == OAT_POST_ALTER) && object_class == ProcedureRelationId && altering_function) {
     NoteFunction(object);
   }
 }
@@ -195,7 +214,7 @@ void OnAccess(ObjectAccessType access, Oid object_class, Oid object, int sub_id,
 void AtTransactionEvent(XactEvent event, void*) {
   if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) {
     ForgetNoted();
-    replacing_function = false;
+    altering_function = false;
   }
 }
 

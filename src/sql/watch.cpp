@@ -207,6 +207,7 @@ bool KeepsTrigger(DropStmt* statement) {
 
 void WatchSchemaChange(AlterObjectSchemaStmt* statement, Watched* watched) {
   switch (statement->objectType) {
+    case OBJECT_EXTENSION:
     case OBJECT_OPERATOR:
     case OBJECT_TYPE:
     case OBJECT_DOMAIN:

@@ -8,6 +8,7 @@
 #include "catalog/triggers.h"
 #include "pg/owner_context.h"
 #include "sql/affected.h"
+#include "sql/follow.h"
 #include "sql/restored.h"
 #include "sql/watch.h"
 #include "sql/watch_types.h"
@@ -145,9 +146,9 @@ void ForgetUnneeded(Oid relation) {
 
 // Columns came or went, or partitions.
 void AfterReshape(const Watched& watched) {
-  RegisterAgainAll(watched.parts ? TviewsOver(RelationRelationId, watched.relation, false) : TviewsOverTree(watched.relation, false));
+  FollowAll(watched.parts ? TviewsOver(RelationRelationId, watched.relation, false) : TviewsOverTree(watched.relation, false), false);
   if (Exists(watched.other)) {
-    RegisterAgainAll(TviewsOver(RelationRelationId, watched.other, false));
+    FollowAll(TviewsOver(RelationRelationId, watched.other, false), false);
     ForgetUnneeded(watched.other);
     ForgetUnneeded(watched.relation);
   }
@@ -157,15 +158,15 @@ void AfterReshape(const Watched& watched) {
 void AfterRename(const Watched& watched, bool is_tview) {
   const List* whole_row = TviewsOverTree(watched.relation, true);
   const List* readers = TviewsOverTree(watched.relation, false);
+  FollowAll(readers, true);
   const ListCell* cell;
   foreach (cell, readers) {
-    catalog::DeriveAgain(lfirst_oid(cell), true);
     if (watched.old_column != nullptr && list_member_oid(whole_row, lfirst_oid(cell))) {
       catalog::MarkForReconciliation(lfirst_oid(cell));  // names of columns are part of a row as json
     }
   }
   if (is_tview) {
-    catalog::DeriveAgain(watched.relation, true);  // its name is that of its entity
+    FollowAll(list_make1_oid(watched.relation), true);  // its name is that of its entity
   }
 }
 
@@ -178,8 +179,8 @@ void AfterLostColumn(Oid relation) {
   if (OidIsValid(tview) && !catalog::IsBeingReplaced(tview)) {
     CheckTviewTable(tview);
   }
-  RegisterAgainAll(TviewsOver(RelationRelationId, relation, true));
-  RegisterAgainAll(TviewsOverType(get_rel_type_id(relation)));
+  FollowAll(TviewsOver(RelationRelationId, relation, true), false);
+  FollowAll(TviewsOverType(get_rel_type_id(relation)), false);
 }
 
 void AfterRelationChange(const Watched& watched) {
@@ -198,8 +199,8 @@ void AfterRelationChange(const Watched& watched) {
   if (watched.reshaped) {
     AfterReshape(watched);
   } else if (watched.widened) {
-    RegisterAgainAll(TviewsOverTree(watched.relation, true));
-    RegisterAgainAll(TviewsOverType(get_rel_type_id(watched.relation)));
+    FollowAll(TviewsOverTree(watched.relation, true), false);
+    FollowAll(TviewsOverType(get_rel_type_id(watched.relation)), false);
   } else if (watched.renamed) {
     AfterRename(watched, is_tview);
   }
@@ -209,12 +210,13 @@ void AfterRelationChange(const Watched& watched) {
 }
 
 // What the command changed without naming it.  `widened`: an ALTER TABLE that adds or drops columns looks at its relation anyway.
-void AfterNoted(bool widened) {
+// `names_only`: functions have another name or place, not other results.
+void AfterNoted(bool widened, bool names_only) {
   while (functions != NIL) {
     const Oid function = linitial_oid(functions);
     functions = list_delete_first(functions);
     CommandCounterIncrement();
-    RegisterAgainAll(TviewsOver(ProcedureRelationId, function, false));
+    FollowAll(TviewsOver(ProcedureRelationId, function, false), names_only);
   }
   while (narrowed != NIL) {
     const Oid relation = linitial_oid(narrowed);
@@ -223,14 +225,6 @@ void AfterNoted(bool widened) {
       CommandCounterIncrement();
       AfterLostColumn(relation);
     }
-  }
-}
-
-void AfterSchemaChange() {
-  const List* all = AllTviews();
-  const ListCell* cell;
-  foreach (cell, all) {
-    catalog::DeriveAgain(lfirst_oid(cell), true);
   }
 }
 
@@ -244,24 +238,6 @@ void AfterNewMember(Oid parent) {
 }
 
 }  // namespace
-
-void RegisterAgainAll(const List* tviews) {
-  const ListCell* cell;
-  foreach (cell, tviews) {
-    catalog::RegisterAgain(lfirst_oid(cell));
-  }
-}
-
-void RenameInPoints(Oid relation, const char* old_name, const char* new_name) {
-  const List* members = find_all_inheritors(relation, NoLock, nullptr);
-  const SqlContext context = EnterSql(ExtensionOwner());
-  const ListCell* cell;
-  foreach (cell, members) {
-    RunSql("UPDATE %s.pg_tview_capture_point SET columns = pg_catalog.array_replace(columns, $2, $3) WHERE relation = $1 AND $2 = ANY (columns)",
-           {OidArgument(lfirst_oid(cell)), TextArgument(old_name), TextArgument(new_name)});
-  }
-  LeaveSql(context);
-}
 
 // What the command altered, under the name it has now: while it waited for its lock, another session may have made the relation anew.
 Oid Altered(Node* statement, Oid before) {
@@ -294,7 +270,7 @@ void WatchAfter(Node* statement, const Watched& before) {
     CommandCounterIncrement();
     watched.relation = Altered(statement, before.relation);
   }
-  AfterNoted(watched.widened);
+  AfterNoted(watched.widened, IsA(statement, RenameStmt) || IsA(statement, AlterObjectSchemaStmt));
   if (!watched.any) {
     return;
   }
@@ -312,7 +288,7 @@ void WatchAfter(Node* statement, const Watched& before) {
     return;
   }
   if (watched.schema) {  // mapping queries name it, or an operator or type in it
-    AfterSchemaChange();
+    FollowAll(AllTviews(), true);
     return;
   }
   const ListCell* cell;

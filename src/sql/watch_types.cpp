@@ -5,6 +5,7 @@
 #include "catalog/internal_sql.h"
 #include "catalog/registration.h"
 #include "sql/affected.h"
+#include "sql/follow.h"
 
 namespace tviews::sql {
 
@@ -27,9 +28,9 @@ void AfterCompositeChange(const Watched& watched) {
     if (watched.old_column != nullptr) {
       RenameInPoints(lfirst_oid(cell), watched.old_column, watched.new_column);
     }
-    RegisterAgainAll(TviewsOver(RelationRelationId, lfirst_oid(cell), false));
+    FollowAll(TviewsOver(RelationRelationId, lfirst_oid(cell), false), false);
   }
-  RegisterAgainAll(TviewsOverType(type));
+  FollowAll(TviewsOverType(type), false);
 }
 
 }  // namespace tviews::sql

@@ -45,11 +45,10 @@ CREATE OR REPLACE FUNCTION likes_of(post int) RETURNS SETOF int STABLE LANGUAGE 
 SELECT pg_tviews_wait();
 SELECT tviews_oracle();
 
--- What it names cannot go, or get another name, unnoticed.
+-- What it names cannot go unnoticed.
 DROP FUNCTION loud;
 DROP TABLE tb_like;
 ALTER TABLE tb_like DROP COLUMN fk_user;
-ALTER TABLE tb_like RENAME TO tb_liked;
 ALTER TABLE tb_like ADD COLUMN at timestamptz;
 INSERT INTO tb_like VALUES (10, 1, now());
 SELECT pg_tviews_wait();
@@ -68,8 +67,49 @@ SELECT tviews_oracle();
 SET search_path = inl, public;
 SELECT pg_tviews_create('tv_by_path', 'SELECT pk_post AS pk_by_path, inl.by_path(pk_post) AS n FROM inl.tb_post');
 
+-- What it names gets another name: nobody can follow that in a text.  The TVIEW says so, and is fresh again when the functions know the name.
+CREATE FUNCTION state_of(what text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+  PERFORM pg_tviews_wait('30 s');
+  RETURN (SELECT m.state || coalesce(' ' || d.sqlstate || ' ' || d.message, '') FROM pg_tview_meta m LEFT JOIN pg_tview_deferred d ON d.tview = m.table_oid AND d.key IS NULL
+    WHERE m.schema_name = 'inl' AND m.entity = what);
+END $$;
+CREATE OR REPLACE FUNCTION likes_of(post int) RETURNS SETOF int STABLE LANGUAGE sql AS 'SELECT l.fk_user FROM inl.tb_like l WHERE l.fk_post = post';
+SELECT state_of('post');
+ALTER TABLE tb_like RENAME TO tb_liked;
+INSERT INTO tb_liked VALUES (10, 2);
+SELECT state_of('post');
+CREATE OR REPLACE FUNCTION likes_of(post int) RETURNS SETOF int STABLE LANGUAGE sql AS 'SELECT l.fk_user FROM inl.tb_liked l WHERE l.fk_post = post';
+SELECT state_of('post');
+ALTER TABLE tb_liked RENAME COLUMN fk_user TO fk_member;
+INSERT INTO tb_liked VALUES (11, 2);
+SELECT state_of('post');
+SELECT tviews_orphans();
+ALTER TABLE tb_liked RENAME COLUMN fk_member TO fk_user;
+ALTER TABLE tb_liked RENAME TO tb_like;
+CREATE OR REPLACE FUNCTION likes_of(post int) RETURNS SETOF int STABLE LANGUAGE sql AS 'SELECT l.fk_user FROM inl.tb_like l WHERE l.fk_post = post';
+SELECT state_of('post');
+SELECT tviews_oracle();
+
+-- A function gets another name: where only the query tree names it, it is followed.
+CREATE FUNCTION next_key(a int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN a + 1; END';
+CREATE TABLE tv_next AS SELECT p.pk_post AS pk_next, u.name FROM tb_post p LEFT JOIN tb_user u ON u.pk_user + 1 = next_key(p.fk_user);
+CREATE OR REPLACE FUNCTION loud(t text) RETURNS text STABLE LANGUAGE sql AS 'SELECT upper(t)';
+CREATE TABLE tv_loud AS SELECT pk_user AS pk_loud, label(name) AS name FROM tb_user;
+CREATE SCHEMA inl_far;
+ALTER FUNCTION next_key(int) RENAME TO following_key;
+ALTER FUNCTION following_key(int) SET SCHEMA inl_far;
+UPDATE tb_user SET name = name || '1';
+SELECT state_of('next'), state_of('loud');
+SELECT tviews_oracle();
+ALTER FUNCTION loud(text) RENAME TO louder;
+CREATE OR REPLACE FUNCTION label(t text) RETURNS text STABLE LANGUAGE sql AS 'SELECT inl.louder(t) || ''!''';
+SELECT state_of('next'), state_of('loud');
+SELECT tviews_oracle();
+SELECT pg_tviews_drop('tv_next'), pg_tviews_drop('tv_loud');
+
 -- With CASCADE the TVIEW goes too, and nothing of it stays.
 DROP TABLE tb_like CASCADE;
 SELECT entity FROM pg_tview_meta WHERE schema_name = 'inl';
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'inl.tb_user'::regclass;
 DROP SCHEMA inl CASCADE;
+DROP SCHEMA inl_far CASCADE;
