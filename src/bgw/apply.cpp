@@ -219,7 +219,8 @@ void RefreshTview(Batch* batch, int t) {
   Failure failure = {};
   const bool asked = batch->whole[t] || batch->due[t];  // by a deferred row, a timer or DDL, not by a mapping
   TimestampTz coalesce_until = 0;
-  if (tview.state == catalog::State::kPaused && batch->deferred_rows && refresh::IsDeferredWhole(tview.table)) {
+  // A row that is due came between the pause and its commit: it becomes a paused one.
+  if (tview.state == catalog::State::kPaused && !batch->whole[t] && batch->deferred_rows && refresh::IsDeferredWhole(tview.table)) {
     return;
   }
   if (tview.state != catalog::State::kFresh && tview.state != catalog::State::kPaused && !batch->whole[t]) {

@@ -40,7 +40,7 @@ void AnnounceWait(Worker* worker, const LockSet::Entry& entry, const LOCKTAG* ta
     }
   }
   SetWaitingFor(worker, what);
-  worker->lock_waited_for = entry.oid;
+  worker->lock_waited_for = entry.kind == LockKind::kDeferred ? InvalidOid : entry.oid;  // that one comes soon
   pg_atomic_write_u32(worker->state, static_cast<uint32>(shmem::WorkerState::kWaitingForLock));
 }
 
@@ -81,6 +81,25 @@ void WantChildren(LockSet* locks) {
       Want(locks, lfirst_oid(cell), LockKind::kRelation, entry.mode);
     }
   }
+}
+
+// Would the relation, and the TVIEW if it is the table of one, be locked at once?
+bool IsFree(const Worker* worker, Oid oid) {
+  // ROW EXCLUSIVE stands for the weaker mode too: what conflicts with ACCESS SHARE conflicts with it.
+  if (!ConditionalLockRelationOid(oid, RowExclusiveLock)) {
+    return false;
+  }
+  UnlockRelationOid(oid, RowExclusiveLock);
+  if (pg_atomic_read_u32(&worker->slot->long_process.tview) == oid) {
+    return true;  // batches do not take its object lock
+  }
+  LOCKTAG tag;
+  SET_LOCKTAG_OBJECT(tag, MyDatabaseId, pg::TableOid(pg::Table::kTview), oid, 0);
+  if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL) {
+    return false;
+  }
+  LockRelease(&tag, ExclusiveLock, false);
+  return true;
 }
 
 }  // namespace
@@ -135,10 +154,7 @@ void NoteLockMissed(Worker* worker) {
 void RecheckAvoided(Worker* worker) {
   int kept = 0;
   for (int i = 0; i < worker->avoid_count; ++i) {
-    // ROW EXCLUSIVE stands for the weaker mode too: what conflicts with ACCESS SHARE conflicts with it.
-    if (ConditionalLockRelationOid(worker->avoid[i], RowExclusiveLock)) {
-      UnlockRelationOid(worker->avoid[i], RowExclusiveLock);
-    } else {
+    if (!IsFree(worker, worker->avoid[i])) {
       worker->avoid[kept++] = worker->avoid[i];
     }
   }

@@ -117,7 +117,7 @@ void Want(LockSet* locks, Oid oid, LockKind kind, LOCKMODE mode);
 bool TakeLocks(Worker* worker, LockSet* locks);
 // After a batch failed: counts a lock that did not come, and avoids it from the third time on.
 void NoteLockMissed(Worker* worker);
-// Stops avoiding relations whose lock is free again.  Needs a transaction.
+// Stops avoiding relations whose lock, and that of their TVIEW, is free again.  Needs a transaction.
 void RecheckAvoided(Worker* worker);
 
 // batch.cpp

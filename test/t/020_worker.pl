@@ -77,6 +77,20 @@ $holder->quit;
 wait_applied($node, 'app');
 oracle($node, 'app', 'after one table was locked for long');
 
+# ---- a TVIEW that a session works on and does not let go of holds up only itself
+for my $end ('ROLLBACK', 'COMMIT') {
+	$holder = $node->background_psql('app');
+	$holder->query_safe("BEGIN; SELECT pg_tviews_pause('post')");
+	$node->safe_psql('app', "UPDATE tb_post SET title = 'paused by a $end' WHERE pk_post = 4; UPDATE tb_other SET x = x + 1");
+	ok(wait_until($node, 'app', "SELECT t.x = b.x FROM tv_other t, tb_other b", 't', 20), "$end: another TVIEW goes on");
+	$holder->query_safe($end);
+	$holder->quit;
+	wait_applied($node, 'app', 30, "$end: nobody waits for what is paused");
+	$node->safe_psql('app', "SELECT pg_tviews_resume()");
+	wait_applied($node, 'app');
+	oracle($node, 'app', "after a pause that ended with $end");
+}
+
 # ---- out of order and long
 my $long = $node->background_psql('app');
 $long->query_safe("BEGIN; UPDATE tb_post SET title = 'long' WHERE pk_post = 10");

@@ -46,17 +46,21 @@ sub ask {
 }
 
 my $parked = "SELECT string_agg(concat_ws(' ', key, sqlstate), ', ' ORDER BY key) FROM pg_tview_parked_keys";
-ask('UPDATE tb_clock SET v = CASE pk_clock WHEN 300 THEN 666 WHEN 20 THEN 667 ELSE v + 1 END WHERE pk_clock % 10 = 0');
-ok(wait_until($node, 'app', $parked, '20 P0001, 300 57P02', 60), 'the key that kills and the key that fails are parked, each alone');
-cmp_ok(crashes(), '<=', 7, 'after few crashes');
-my $until = time() + 6;
-ask('UPDATE tb_clock SET v = v % 100 + 1 WHERE pk_clock BETWEEN 100 AND 110') while time() < $until;
-cmp_ok(crashes(), '<=', 2, 'comparisons by the timer and other keys go on without it, but for its next attempt');
-like(ask('SELECT last_refresh::text FROM pg_tviews_performance_summary WHERE entity = \'clock\''), qr/^20/, 'the timer is served');
-ask('UPDATE tb_clock SET v = 1 WHERE v >= 666');
-ask('SELECT pg_tviews_retry_parked()');
-ok(wait_until($node, 'app', $parked, '', 60), 'mended and retried: unparked');
-is(ask("SELECT pg_tviews_wait('30 s')"), 't', 'all is applied');
-oracle($node, 'app', 'and exact');
+for my $process ('the refresh worker', 'the second process') {
+	ask('ALTER SYSTEM SET pg_tviews.long_refresh_threshold = ' . ($process eq 'the second process' ? 0 : -1));
+	ask('SELECT pg_reload_conf()');
+	ask('UPDATE tb_clock SET v = CASE pk_clock WHEN 300 THEN 666 WHEN 20 THEN 667 ELSE v + 1 END WHERE pk_clock % 10 = 0');
+	ok(wait_until($node, 'app', $parked, '20 P0001, 300 57P02', 60), "the key that kills and the key that fails are parked, each alone, in $process");
+	cmp_ok(crashes(), '<=', 7, 'after few crashes');
+	my $until = time() + 6;
+	ask('UPDATE tb_clock SET v = v % 100 + 1 WHERE pk_clock BETWEEN 100 AND 110') while time() < $until;
+	cmp_ok(crashes(), '<=', 2, "comparisons by the timer and other keys go on without it, but for its next attempt, in $process");
+	like(ask('SELECT last_refresh::text FROM pg_tviews_performance_summary WHERE entity = \'clock\''), qr/^20/, 'the timer is served');
+	ask('UPDATE tb_clock SET v = 1 WHERE v >= 666');
+	ask('SELECT pg_tviews_retry_parked()');
+	ok(wait_until($node, 'app', $parked, '', 60), 'mended and retried: unparked');
+	is(ask("SELECT pg_tviews_wait('30 s')"), 't', 'all is applied');
+	oracle($node, 'app', 'and exact');
+}
 $node->stop;
 done_testing();
