@@ -2,8 +2,7 @@
 #include "bgw/launcher.h"
 
 #include "bgw/long_process.h"
-
-#include "core/backoff.h"
+#include "bgw/managed.h"
 #include "pg/settings.h"
 #include "shmem/crashes.h"
 #include "shmem/database.h"
@@ -13,18 +12,9 @@
 namespace tviews::bgw {
 namespace {
 
-constexpr int64 kHealthyMs = 60 * 1000;  // a worker that lived this long starts again at the shortest delay
-constexpr int64 kFirstDelayMs = 100, kLongestDelayMs = 30 * 1000;
 constexpr int kProbesAtOnce = 2;
 
-// What the launcher knows of the worker in a slot.
-struct Managed {
-  Oid database;
-  BackgroundWorkerHandle* handle;  // nullptr: no worker that this launcher started is running
-  int failures;
-  TimestampTz started_at, next_attempt;
-};
-Managed* managed;
+Managed* managed;  // the worker of each slot
 
 // Databases that take connections and are no templates; those already probed.  In TopMemoryContext.
 List* databases = NIL;
@@ -70,28 +60,12 @@ void Free(shmem::Database* slot, Managed* worker) {
 }
 
 void Start(shmem::Database* slot, Managed* worker, TimestampTz now) {
-  BackgroundWorker definition = {};
-  snprintf(definition.bgw_name, BGW_MAXLEN, "pg_tviews refresh worker for database %u", worker->database);
-  strlcpy(definition.bgw_type, "pg_tviews refresh worker", BGW_MAXLEN);
-  definition.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-  definition.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  definition.bgw_restart_time = BGW_NEVER_RESTART;  // the launcher restarts it, with backoff
-  strlcpy(definition.bgw_library_name, "pg_tviews", BGW_MAXLEN);
-  strlcpy(definition.bgw_function_name, "pg_tviews_worker_main", BGW_MAXLEN);
-  definition.bgw_main_arg = ObjectIdGetDatum(worker->database);
-  definition.bgw_notify_pid = MyProcPid;
-  const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
   SetState(slot, shmem::WorkerState::kStarting);
-  const bool registered = RegisterDynamicBackgroundWorker(&definition, &worker->handle);
-  MemoryContextSwitchTo(caller);
-  if (registered) {
+  if (Launch(worker, "pg_tviews refresh worker", "pg_tviews_worker_main", now)) {
     said_no_worker_slot = false;
-    worker->started_at = now;
     return;
   }
   SetState(slot, shmem::WorkerState::kNone);
-  worker->handle = nullptr;
-  worker->next_attempt = TimestampTzPlusMilliseconds(now, core::BackoffMilliseconds(++worker->failures, 1000, kLongestDelayMs, worker->database));
   if (!said_no_worker_slot) {
     said_no_worker_slot = true;
     ereport(LOG, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("pg_tviews: no free background worker slot for the refresh worker of database %u", worker->database),
@@ -115,15 +89,10 @@ void NoteStopped(shmem::Database* slot, Managed* worker, TimestampTz now) {
       slot->last_crash_at = now;
     }
   }
-  if (state == shmem::WorkerState::kNone) {
-    worker->failures = 0;
-    worker->next_attempt = now;
-    return;
+  NoteExit(worker, state == shmem::WorkerState::kNone, now);
+  if (state != shmem::WorkerState::kNone) {
+    SetState(slot, shmem::WorkerState::kBackoff);
   }
-  worker->failures = TimestampDifferenceExceeds(worker->started_at, now, kHealthyMs) ? 1 : worker->failures + 1;
-  worker->next_attempt =
-      TimestampTzPlusMilliseconds(now, core::BackoffMilliseconds(worker->failures, kFirstDelayMs, kLongestDelayMs, worker->database + worker->failures));
-  SetState(slot, shmem::WorkerState::kBackoff);
 }
 
 bool IsRunning(shmem::Database* slot, Managed* worker, TimestampTz now) {

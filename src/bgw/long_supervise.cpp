@@ -1,23 +1,16 @@
 // The launcher's part of the second process: starts it when there is long work, makes it give way to who waits for its locks.
 #include "bgw/long_process.h"
-#include "core/backoff.h"
+#include "bgw/managed.h"
 #include "shmem/lwlock.h"
 
 namespace tviews::bgw {
 namespace {
 
 constexpr int64 kLookMs = 250;  // how long a session waits at most before a long refresh gives way
-constexpr int64 kHealthyMs = 60 * 1000;
-constexpr int64 kFirstDelayMs = 100, kLongestDelayMs = 30 * 1000;
 
-// What the launcher knows of the second process of a slot.
-struct Managed {
-  Oid database;
-  BackgroundWorkerHandle* handle;
-  int failures;
-  TimestampTz started_at, next_attempt;
-};
-Managed* managed;
+Managed* managed;  // the second process of each slot
+
+void SetState(shmem::Database* slot, shmem::WorkerState state) { pg_atomic_write_u32(&slot->long_process.state, static_cast<uint32>(state)); }
 
 bool IsBlockedBy(pid_t waiter, pid_t holder) {
   ArrayType* blockers = DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(waiter)));
@@ -61,27 +54,13 @@ void LetGiveWay(const shmem::Database* slot, Oid database) {
 }
 
 void Start(shmem::Database* slot, Managed* process, TimestampTz now) {
-  BackgroundWorker definition = {};
-  snprintf(definition.bgw_name, BGW_MAXLEN, "pg_tviews long refresh for database %u", process->database);
-  strlcpy(definition.bgw_type, "pg_tviews long refresh", BGW_MAXLEN);
-  definition.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-  definition.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  definition.bgw_restart_time = BGW_NEVER_RESTART;
-  strlcpy(definition.bgw_library_name, "pg_tviews", BGW_MAXLEN);
-  strlcpy(definition.bgw_function_name, "pg_tviews_long_main", BGW_MAXLEN);
-  definition.bgw_main_arg = ObjectIdGetDatum(process->database);
-  definition.bgw_notify_pid = MyProcPid;
-  const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-  const bool registered = RegisterDynamicBackgroundWorker(&definition, &process->handle);
-  MemoryContextSwitchTo(caller);
-  const bool was_unavailable = pg_atomic_exchange_u32(&slot->long_process.unavailable, registered ? 0 : 1) != 0;
-  if (registered) {
-    pg_atomic_write_u32(&slot->long_process.state, static_cast<uint32>(shmem::WorkerState::kStarting));
-    process->started_at = now;
+  SetState(slot, shmem::WorkerState::kStarting);  // before it can set another
+  const bool launched = Launch(process, "pg_tviews long refresh", "pg_tviews_long_main", now);
+  const bool was_unavailable = pg_atomic_exchange_u32(&slot->long_process.unavailable, launched ? 0 : 1) != 0;
+  if (launched) {
     return;
   }
-  process->handle = nullptr;
-  process->next_attempt = TimestampTzPlusMilliseconds(now, core::BackoffMilliseconds(++process->failures, 1000, kLongestDelayMs, process->database));
+  SetState(slot, shmem::WorkerState::kNone);
   if (!was_unavailable) {
     shmem::WakeWorker(slot);
     ereport(LOG, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("pg_tviews: no free background worker slot for long refreshes of database %u", process->database),
@@ -101,16 +80,11 @@ void NoteStopped(shmem::Database* slot, Managed* process, TimestampTz now) {
     shared->restarts += left ? 0 : 1;
   }
   pg_atomic_write_u32(&shared->tview, InvalidOid);
-  pg_atomic_write_u32(&shared->state, static_cast<uint32>(shmem::WorkerState::kNone));
-  if (left) {
-    process->failures = 0;
-    process->next_attempt = now;
-    return;
+  SetState(slot, shmem::WorkerState::kNone);
+  NoteExit(process, left, now);
+  if (!left) {
+    pg_atomic_write_u32(&shared->wanted, 1);
   }
-  process->failures = TimestampDifferenceExceeds(process->started_at, now, kHealthyMs) ? 1 : process->failures + 1;
-  process->next_attempt =
-      TimestampTzPlusMilliseconds(now, core::BackoffMilliseconds(process->failures, kFirstDelayMs, kLongestDelayMs, process->database + process->failures));
-  pg_atomic_write_u32(&shared->wanted, 1);
 }
 
 }  // namespace
