@@ -6,7 +6,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use TviewsNode qw(start_node oracle wait_applied wait_until worker_pid);
 
-my $rows = 400_000;  # the worker keeps 256 k records
+my $rows = 300_000;  # the worker keeps 256 k records
 my $node = start_node('backlog', database => 'app', conf => <<'CONF');
 fsync = off
 synchronous_commit = off
