@@ -81,7 +81,8 @@ void MakeTable(Building* building) {
   const bool partitioned = definition.options.partition_by.strategy != nullptr;
   StringInfoData sql;
   initStringInfo(&sql);
-  appendStringInfo(&sql, "CREATE %sTABLE %s (", Persistence(definition), building->qualified);
+  // A partitioned table has no rows to log, and since PostgreSQL 18 must not be called UNLOGGED.
+  appendStringInfo(&sql, "CREATE %sTABLE %s (", partitioned ? "" : Persistence(definition), building->qualified);
   AppendColumns(&sql, *building);
   appendStringInfoChar(&sql, ')');
   if (partitioned) {

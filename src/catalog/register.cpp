@@ -68,7 +68,8 @@ void AddMapping(Oid table, int ordinal, Oid relation, ArrayType* columns, ArrayT
           BoolArgument(nulls)});
 }
 
-// Is the relation, a partition or a child of it unlogged?
+}  // namespace
+
 bool HasUnlogged(Oid relation) {
   if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation))) {
     return false;
@@ -82,8 +83,6 @@ bool HasUnlogged(Oid relation) {
   }
   return false;
 }
-
-}  // namespace
 
 void CheckRights(const List* relations, Oid user) {
   ListCell* cell;

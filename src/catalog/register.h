@@ -53,6 +53,9 @@ bool ReadRegistered(Oid table, Registered* registered);
 void SetBeingReplaced(Oid table);
 bool IsBeingReplaced(Oid table);
 
+// Is the relation, a partition or a child of it unlogged?
+bool HasUnlogged(Oid relation);
+
 // The names of a view's columns.
 ArrayType* ViewColumns(Oid view);
 

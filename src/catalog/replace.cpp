@@ -28,10 +28,13 @@ void SetStorage(Oid table, const Options& options) {
   const ListCell* cell;
   foreach (cell, members) {
     const char* name = QualifiedName(lfirst_oid(cell));
+    if (get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION) {
+      continue;  // has no storage
+    }
     if (persistence) {
       RunUtility(psprintf("ALTER TABLE %s SET %s", name, options.unlogged ? "UNLOGGED" : "LOGGED"));
     }
-    if (fillfactor && get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION) {
+    if (fillfactor) {
       RunUtility(psprintf("ALTER TABLE %s SET (fillfactor = %d)", name, options.fillfactor));
     }
   }

@@ -105,7 +105,7 @@ bool GivesOption(const Options& options, const char* name) {
 }
 
 bool ChangesPersistence(Oid table, const Options& options) {
-  return GivesOption(options, "unlogged") && options.unlogged != (get_rel_persistence(table) == RELPERSISTENCE_UNLOGGED);
+  return GivesOption(options, "unlogged") && options.unlogged != HasUnlogged(table);
 }
 
 void PlanAndLock(Replacing* self) {

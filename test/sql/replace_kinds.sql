@@ -64,6 +64,8 @@ CREATE TABLE tv_part_1 PARTITION OF tv_part FOR VALUES IN (99);
 SELECT pg_tviews_create_or_replace('part', 'SELECT pk_post AS pk_part, fk_user, 1 AS n, upper(title) AS up FROM tb_post');
 SELECT pg_tviews_create_or_replace('part', 'SELECT pk_post AS pk_part, fk_user, 1 AS n, title AS up FROM tb_post', '{"partition_by": "LIST (fk_user)", "fillfactor": 55, "unlogged": true}');
 SELECT relid, relpersistence, reloptions FROM pg_partition_tree('tv_part') JOIN pg_class ON oid = relid ORDER BY relid::text;
+SELECT pg_tviews_create_or_replace('part', 'SELECT pk_post AS pk_part, fk_user, 1 AS n, title AS up FROM tb_post', '{"partition_by": "LIST (fk_user)", "unlogged": false}');
+SELECT relid, relpersistence, reloptions FROM pg_partition_tree('tv_part') JOIN pg_class ON oid = relid ORDER BY relid::text;
 SELECT pg_tviews_create_or_replace('part', 'SELECT pk_post AS pk_part, fk_user, 1 AS n, title AS up FROM tb_post', '{"partition_by": "LIST (n)"}');
 SELECT pg_tviews_create_or_replace('part', 'SELECT pk_post AS pk_part, 1 AS n, title AS up FROM tb_post');
 SELECT pg_tviews_create_or_replace('part', 'SELECT pk_post AS pk_part, fk_user, 1 AS n, title AS up FROM tb_post', '{"key": ["pk_part", "fk_user"]}');
