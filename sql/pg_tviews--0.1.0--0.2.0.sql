@@ -178,3 +178,4 @@ ALTER TABLE pg_tview_timer SET ACCESS METHOD pg_tviews_heap;
 ALTER TABLE pg_tview_audit SET ACCESS METHOD pg_tviews_heap;
 -- So that the table may be written beside a publication; with pg_tviews_heap nothing is logged for it.
 ALTER TABLE pg_tview_deferred REPLICA IDENTITY FULL;
+CREATE INDEX pg_tview_deferred_reason ON pg_tview_deferred (reason COLLATE "C", tview);

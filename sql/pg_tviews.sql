@@ -72,6 +72,7 @@ CREATE UNIQUE INDEX pg_tview_deferred_key ON pg_tview_deferred (tview, key) NULL
 -- So that the table may be written beside a publication; with pg_tviews_heap nothing is logged for it.
 ALTER TABLE pg_tview_deferred REPLICA IDENTITY FULL;
 CREATE INDEX pg_tview_deferred_due ON pg_tview_deferred (next_attempt);
+CREATE INDEX pg_tview_deferred_reason ON pg_tview_deferred (reason COLLATE "C", tview);
 COMMENT ON TABLE pg_tview_deferred IS 'pg_tviews: keys that could not be applied yet; read pg_tviews_deferred_keys instead';
 
 CREATE TABLE pg_tview_timer (

@@ -10,6 +10,8 @@
 namespace tviews::bgw {
 namespace {
 
+constexpr int64 kParkedCountRest = 20;
+
 void SetState(Worker* worker, shmem::WorkerState state) { pg_atomic_write_u32(&worker->slot->worker_state, static_cast<uint32>(state)); }
 
 // Pushes a fresh snapshot and makes the graph the one it sees.
@@ -75,7 +77,30 @@ void DeleteConsumed(const Batch* batch) {
   }
 }
 
-void Publish(Batch* batch, const AppliedSnapshot& applied, int64 parked) {
+// Parked keys are counted for monitoring only: for a small part of the time.  When the next count is due; DT_NOEND: this one stands.
+TimestampTz CountParkedNowAndThen(Worker* worker) {
+  const TimestampTz begin = GetCurrentTimestamp();
+  if (begin < worker->parked_count_at) {
+    return worker->parked_count_at;
+  }
+  worker->parked = refresh::CountParked();
+  const TimestampTz end = GetCurrentTimestamp();
+  worker->parked_count_at = end + (end - begin) * kParkedCountRest;
+  return DT_NOEND;
+}
+
+// What the deferred rows, those of this batch too, ask for.
+void LookAtDeferred(Worker* worker, BatchOutcome* outcome) {
+  CommandCounterIncrement();
+  UpdateActiveSnapshotCommandId();
+  const refresh::DeferredKinds kinds = refresh::FindDeferred();
+  outcome->blocking = kinds.blocking;
+  outcome->refreshing = kinds.refreshing;
+  outcome->detached = kinds.detached;
+  worker->next_due = Min(refresh::NextDue(), CountParkedNowAndThen(worker));
+}
+
+void Publish(Batch* batch, const AppliedSnapshot& applied) {
   Worker* worker = batch->worker;
   shmem::Database* slot = worker->slot;
   TimestampTz oldest = 0;
@@ -85,7 +110,7 @@ void Publish(Batch* batch, const AppliedSnapshot& applied, int64 parked) {
       oldest = oldest == 0 || (pushed_at != 0 && pushed_at < oldest) ? pushed_at : oldest;
     }
   }
-  pg_atomic_write_u32(&slot->parked_keys, static_cast<uint32>(parked));
+  pg_atomic_write_u32(&slot->parked_keys, static_cast<uint32>(worker->parked));
   shmem::ScopedLock lock(&slot->lock, LW_EXCLUSIVE);
   if (oldest == 0 && core::RingBytesUsed(slot->ring) > 0) {
     oldest = batch->began;  // pushed since the last drain, which came later
@@ -121,7 +146,6 @@ BatchOutcome RunBatch(Worker* worker) {
   LockAndSelect(batch);
   AppliedSnapshot applied = DescribeSnapshot(GetActiveSnapshot());
   BatchOutcome outcome = {};
-  int64 parked = 0;
   if (batch->anything) {
     ApplyLevels(batch);
     pg::Waitpoint("batch_applied");
@@ -129,14 +153,9 @@ BatchOutcome RunBatch(Worker* worker) {
   DeleteConsumed(batch);
   worker->next_due = DT_NOEND;
   if (batch->deferred_rows) {
-    CommandCounterIncrement();
-    UpdateActiveSnapshotCommandId();
-    const refresh::DeferredCounts counts = refresh::CountDeferred();
-    outcome.blocking = counts.blocking;
-    outcome.refreshing = counts.refreshing;
-    outcome.detached = counts.detached;
-    parked = counts.parked;
-    worker->next_due = refresh::NextDue();
+    LookAtDeferred(worker, &outcome);
+  } else {
+    worker->parked = 0;
   }
   worker->next_timer = NextTimer(worker->indexed.graph);
   PopActiveSnapshot();
@@ -157,7 +176,7 @@ BatchOutcome RunBatch(Worker* worker) {
     worker->batches = batch->id;
   }
   applied.at = GetCurrentTimestamp();
-  Publish(batch, applied, parked);
+  Publish(batch, applied);
   LogBatch(batch, applied);
   outcome.leftover = batch->leftover;
   outcome.anything = batch->anything;

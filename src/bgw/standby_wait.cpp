@@ -62,9 +62,9 @@ void EndVirtualTransaction() {
 
 bool AnythingDeferred() {
   PushActiveSnapshot(GetLatestSnapshot());
-  const refresh::DeferredCounts counts = refresh::CountDeferred();
+  const refresh::DeferredKinds kinds = refresh::FindDeferred();
   PopActiveSnapshot();
-  return counts.blocking + counts.refreshing > 0;
+  return kinds.blocking || kinds.refreshing;
 }
 
 // Has the transaction ended, as far as is replayed?

@@ -253,12 +253,12 @@ long Round() {
   if (outcome.leftover || (ScanOwed(&me) && core::PendingCount(me.pending) <= kScanUpTo / 2)) {
     return kAgain;
   }
-  if (outcome.detached > 0) {
+  if (outcome.detached) {
     shmem::WantLongProcess(me.slot);
   }
-  if (!ScanOwed(&me) && outcome.blocking == 0) {
+  if (!ScanOwed(&me) && !outcome.blocking) {
     Answer(&me.slot->batch_completed, requested);
-    if (outcome.refreshing == 0) {
+    if (!outcome.refreshing) {
       Answer(&me.slot->wait_completed, requested);
     }
   }

@@ -50,6 +50,8 @@ struct Worker {
   TimestampTz next_due;  // of pg_tview_deferred, as of the last batch
   TimestampTz next_timer;  // of refresh_every
   int64 batches;
+  int64 parked;                      // failed rows of pg_tview_deferred, as of the last count
+  TimestampTz parked_count_at;       // the next count, if something is deferred; many are not counted after each batch
   Oid lock_waited_for;  // the relation or TVIEW whose lock the batch was waiting for when it failed
   // Relations whose lock did not come three times running: TVIEWs that need them are deferred, so that the others go on.
   Oid avoid[16];
@@ -125,9 +127,9 @@ struct BatchOutcome {
   bool leftover;          // records that are ready remain: go on at once
   bool anything;          // some TVIEW was reached
   uint32 waiting;         // records of transactions still running
-  int64 blocking;         // deferred keys that hold back a waiter ...
-  int64 refreshing;       // ... and those that hold back pg_tviews_wait() only
-  int64 detached;         // TVIEWs left to the second process
+  bool blocking;          // there are deferred keys that hold back a waiter ...
+  bool refreshing;        // ... and such that hold back pg_tviews_wait() only
+  bool detached;          // TVIEWs are left to the second process
 };
 // Applies what is ready in one transaction.  Ereports; the records then stay pending.
 BatchOutcome RunBatch(Worker* worker);

@@ -50,7 +50,7 @@ constexpr int64 kFailedBaseMs = 1000, kFailedLimitMs = 600000;
 constexpr int64 kConstraintBaseMs = 20, kConstraintLimitMs = 10000;  // the row in the way, or the missing one, may be that of another TVIEW
 constexpr int64 kHastenMs = 1000, kHastenLimitMs = 30000;
 constexpr double kRestFactor = 20;
-constexpr size_t kLookedUp = 1000;  // keys looked up one by one: the TVIEW may have many more rows
+constexpr size_t kRowsPerKey = 4;  // with more rows than that each key is looked up
 constexpr int64 kCrashBaseMs = 5000, kCrashLimitMs = 6 * 3600000;  // each attempt may take the server down
 constexpr int64 kCrashHastenMs = 10000, kCrashHastenLimitMs = 300000;
 constexpr int64 kResourceBaseMs = 500, kResourceLimitMs = 20000;
@@ -232,10 +232,11 @@ void ForgetDeferred(const catalog::Tview* tview, const core::KeySets* keys, uint
   Relation relation = OpenDeferred(RowExclusiveLock);
   const size_t count = whole ? 0 : core::KeyCount(keys, number);
   bool changed = false;
-  if (whole || count > kLookedUp) {
+  const bool each = !whole && HasDeferredRows(tview->table, count * kRowsPerKey);
+  if (!each) {
     changed = ForgetRows(relation, tview->table, nullptr, whole ? nullptr : keys, number);
   }
-  for (size_t i = 0; count <= kLookedUp && i < count; ++i) {
+  for (size_t i = 0; each && i < count; ++i) {
     const core::ByteSpan key = core::KeyAt(keys, number, i);
     changed = ForgetRows(relation, tview->table, &key, nullptr, 0) || changed;
   }

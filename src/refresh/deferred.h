@@ -48,10 +48,17 @@ int64 MakeFailedDue(Oid tview);
 // When the next deferred row is due; DT_NOEND when none.
 TimestampTz NextDue();
 
-// Rows that hold back a waiter (locked, backlog; refreshing apart), parked ones (failed), and detached TVIEWs (refresh/detached.h).
-struct DeferredCounts {
-  int64 blocking, refreshing, parked, detached;
+// Are there rows that hold back a waiter (locked, backlog, resource; refreshing apart), and detached TVIEWs (refresh/detached.h)?  Looks at
+// a few rows, however many there are.
+struct DeferredKinds {
+  bool blocking, refreshing, detached;
 };
-DeferredCounts CountDeferred();
+DeferredKinds FindDeferred();
+
+// The TVIEWs (OIDs) that have rows of this reason.
+List* TviewsWith(const char* reason);
+
+// How many rows are parked (failed).  Looks at each of them.
+int64 CountParked();
 
 }  // namespace tviews::refresh

@@ -3,8 +3,53 @@
 
 #include "pg/extension.h"
 #include "refresh/deferred.h"
+#include "refresh/detached.h"
 
 namespace tviews::refresh {
+namespace {
+
+// Scans the rows of one reason, of TVIEWs above an OID, in the order of these.  `keys`: room for two.
+SysScanDesc ScanReason(Relation relation, const char* reason, Oid above, ScanKeyData* keys) {
+  const Oid index = get_relname_relid("pg_tview_deferred_reason", pg::ExtensionSchemaOid());
+  int count = 0;
+  if (OidIsValid(index)) {  // else before ALTER EXTENSION UPDATE
+    ScanKeyInit(&keys[count], kReason, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(reason));
+    keys[count++].sk_collation = C_COLLATION_OID;
+  }
+  ScanKeyInit(&keys[count++], kTview, BTGreaterStrategyNumber, F_OIDGT, ObjectIdGetDatum(above));
+  return systable_beginscan(relation, OidIsValid(index) ? index : IndexOid("pg_tview_deferred_key"), true, nullptr, count, keys);
+}
+
+HeapTuple NextOfReason(SysScanDesc scan, Relation relation, const char* reason) {
+  HeapTuple tuple;
+  do {
+    tuple = systable_getnext(scan);
+  } while (HeapTupleIsValid(tuple) && !HasReason(tuple, relation, reason));
+  return tuple;
+}
+
+// The first TVIEW above an OID that has a row of this reason; InvalidOid: none.
+Oid NextTview(Relation relation, const char* reason, Oid above) {
+  ScanKeyData keys[2];
+  SysScanDesc scan = ScanReason(relation, reason, above, keys);
+  const HeapTuple tuple = NextOfReason(scan, relation, reason);
+  bool is_null;
+  const Oid found = HeapTupleIsValid(tuple) ? DatumGetObjectId(Attribute(tuple, relation, kTview, &is_null)) : InvalidOid;
+  systable_endscan(scan);
+  return found;
+}
+
+bool AnyOf(Relation relation, const char* reason) { return OidIsValid(NextTview(relation, reason, InvalidOid)); }
+
+bool AnyDetached(Relation relation, const char* reason) {
+  Oid tview = InvalidOid;
+  do {
+    tview = NextTview(relation, reason, tview);
+  } while (OidIsValid(tview) && FindWholeRow(tview) != WholeRow::kDetached);
+  return OidIsValid(tview);
+}
+
+}  // namespace
 
 Datum KeyDatum(core::ByteSpan key) {
   bytea* value = static_cast<bytea*>(palloc(VARHDRSZ + key.size));
@@ -33,6 +78,12 @@ Oid IndexOid(const char* name) {
 }
 
 bool SameReason(const char* a, const char* b) { return strcmp(a, b) == 0; }
+
+bool HasReason(HeapTuple tuple, Relation relation, const char* reason) {
+  bool is_null;
+  const auto* stored = reinterpret_cast<const struct varlena*>(DatumGetPointer(Attribute(tuple, relation, kReason, &is_null)));
+  return VARSIZE_ANY_EXHDR(stored) == strlen(reason) && memcmp(VARDATA_ANY(stored), reason, strlen(reason)) == 0;
+}
 
 Datum Attribute(HeapTuple tuple, Relation relation, Column column, bool* is_null) {
   return heap_getattr(tuple, column, RelationGetDescr(relation), is_null);
@@ -108,22 +159,35 @@ TimestampTz NextDue() {
   return next;
 }
 
-DeferredCounts CountDeferred() {
-  DeferredCounts counts = {};
+DeferredKinds FindDeferred() {
   Relation relation = OpenDeferred(AccessShareLock);
-  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
-  for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
-    bool is_null;
-    const char* reason = TextDatumGetCString(Attribute(tuple, relation, kReason, &is_null));
-    counts.parked += SameReason(reason, "failed");
-    counts.blocking += SameReason(reason, "locked") || SameReason(reason, "backlog") || SameReason(reason, "resource");
-    counts.refreshing += SameReason(reason, "refreshing");
-    counts.detached += !SameReason(reason, "paused") && heap_attisnull(tuple, kKey, RelationGetDescr(relation)) &&
-                       DatumGetTimestampTz(Attribute(tuple, relation, kNextAttempt, &is_null)) == DT_NOEND;
+  const DeferredKinds kinds = {AnyOf(relation, "locked") || AnyOf(relation, "backlog") || AnyOf(relation, "resource"), AnyOf(relation, "refreshing"),
+                               AnyDetached(relation, "refreshing") || AnyDetached(relation, "failed")};
+  table_close(relation, AccessShareLock);
+  return kinds;
+}
+
+List* TviewsWith(const char* reason) {
+  List* tviews = NIL;
+  Relation relation = OpenDeferred(AccessShareLock);
+  for (Oid tview = InvalidOid; OidIsValid(tview = NextTview(relation, reason, tview));) {
+    tviews = lappend_oid(tviews, tview);
+  }
+  table_close(relation, AccessShareLock);
+  return tviews;
+}
+
+int64 CountParked() {
+  Relation relation = OpenDeferred(AccessShareLock);
+  ScanKeyData keys[2];
+  SysScanDesc scan = ScanReason(relation, "failed", InvalidOid, keys);
+  int64 count = 0;
+  while (HeapTupleIsValid(NextOfReason(scan, relation, "failed"))) {
+    ++count;
   }
   systable_endscan(scan);
   table_close(relation, AccessShareLock);
-  return counts;
+  return count;
 }
 
 }  // namespace tviews::refresh

@@ -35,5 +35,7 @@ void SetNextAttempt(Relation relation, HeapTuple tuple, TimestampTz next);
 void InsertRow(Relation relation, const catalog::Tview* tview, core::ByteSpan key, Datum* values, bool* nulls);
 
 bool SameReason(const char* a, const char* b);
+// Copies nothing: reasons are short, and never out of line.
+bool HasReason(HeapTuple tuple, Relation relation, const char* reason);
 
 }  // namespace tviews::refresh

@@ -1,12 +1,12 @@
 // pg_tviews_wait and pg_tviews_wait_for.
 #include "bgw/wait.h"
 #include "pg/extension.h"
+#include "refresh/deferred.h"
 
 namespace tviews::sql {
 namespace {
 
-constexpr AttrNumber kCatalogTview = 1, kCatalogEntity = 4, kCatalogState = 11;
-constexpr AttrNumber kDeferredTview = 1, kDeferredReason = 4;
+constexpr AttrNumber kCatalogTview = 1, kCatalogState = 11;
 
 int64 TimeoutMs(const Interval* timeout) {
   const int64 days = static_cast<int64>(timeout->month) * DAYS_PER_MONTH + timeout->day;
@@ -51,23 +51,16 @@ const char* WhyOfState(char state) {
   }
 }
 
-const char* WhyOfReason(Datum reason) {
-  const char* name = TextDatumGetCString(reason);
-  return strcmp(name, "failed") == 0 ? "parked keys" : strcmp(name, "coalesced") == 0 ? "coalescing" : nullptr;
-}
-
-List* Collect(pg::Table table, List* list) {
-  Relation relation = table_open(pg::TableOid(table), AccessShareLock);
+List* CollectStates(List* list) {
+  Relation relation = table_open(pg::TableOid(pg::Table::kTview), AccessShareLock);
   Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
   TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
-  const bool catalog = table == pg::Table::kTview;
   TupleTableSlot* slot = table_slot_create(relation, nullptr);
   while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
     CHECK_FOR_INTERRUPTS();
     bool null = false;
-    const Datum tview = slot_getattr(slot, catalog ? kCatalogTview : kDeferredTview, &null);
-    const Datum what = slot_getattr(slot, catalog ? kCatalogState : kDeferredReason, &null);
-    const char* why = null ? nullptr : catalog ? WhyOfState(DatumGetChar(what)) : WhyOfReason(what);
+    const Datum tview = slot_getattr(slot, kCatalogTview, &null);
+    const char* why = WhyOfState(DatumGetChar(slot_getattr(slot, kCatalogState, &null)));
     if (why != nullptr) {
       list = Note(list, DatumGetObjectId(tview), why);
     }
@@ -79,9 +72,18 @@ List* Collect(pg::Table table, List* list) {
   return list;
 }
 
+List* CollectReason(List* list, const char* reason, const char* why) {
+  ListCell* cell;
+  List* tviews = refresh::TviewsWith(reason);
+  foreach (cell, tviews) {
+    list = Note(list, lfirst_oid(cell), why);
+  }
+  return list;
+}
+
 // Names the TVIEWs that a wait leaves out.
 void NoticeUnwaited() {
-  List* list = Collect(pg::Table::kDeferred, Collect(pg::Table::kTview, NIL));
+  List* list = CollectReason(CollectReason(CollectStates(NIL), "failed", "parked keys"), "coalesced", "coalescing");
   if (list == NIL) {
     return;
   }
