@@ -157,7 +157,7 @@ BatchOutcome RunBatch(Worker* worker) {
   } else {
     worker->parked = 0;
   }
-  worker->next_timer = NextTimer(worker->indexed.graph);
+  worker->next_timer = NextTimer(batch);
   PopActiveSnapshot();
   if (batch->consumed_count > 0) {
     pg::Waitpoint("batch_before_commit");

@@ -82,12 +82,12 @@ void DeferAll(Batch* batch, int t, const char* reason, TimestampTz until, const 
 void DeferPaused(Batch* batch, int t);
 
 // timer.cpp
-// Marks the TVIEWs that are due by refresh_every.
+// Marks the TVIEWs that are due by refresh_every.  REQUIRES: FindDetached.
 void CollectTimers(Batch* batch);
 // TVIEW t has had its turn: if its timer asked for it, the next one is a period later.  Ereports.
 void NoteTimed(Batch* batch, int t);
 // When the next TVIEW is due; DT_NOEND: none ever.
-TimestampTz NextTimer(const catalog::Graph* graph);
+TimestampTz NextTimer(const Batch* batch);
 
 // outcome.cpp
 // S as monitoring shows it.  While transactions were running in S, xmax is xmin: nothing is called visible that is not.

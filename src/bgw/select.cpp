@@ -245,8 +245,8 @@ void Select(Batch* batch) {
     pg::Waitpoint("batch_before_due");
     refresh::CollectDue(graph, GetCurrentTimestamp(), worker->affected, batch->whole);
   }
-  CollectTimers(batch);
   FindDetached(batch);
+  CollectTimers(batch);
   Close(batch);
 }
 

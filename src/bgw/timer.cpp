@@ -2,6 +2,7 @@
 #include "bgw/batch.h"
 #include "catalog/graph_timer.h"
 #include "pg/extension.h"
+#include "pg/settings.h"
 
 namespace tviews::bgw {
 namespace {
@@ -19,6 +20,17 @@ void Remember(const catalog::Tview& tview, TimestampTz clock) {
   SPI_finish();
 }
 
+// When TVIEW t is to be refreshed by its timer.  While it is compared in the second process it is not asked for once more; if that takes
+// longer than a period, it is left alone afterwards for as long, so that who waits for it has a turn.
+TimestampTz DueAt(const Batch* batch, int t) {
+  const catalog::Tview& tview = batch->worker->indexed.graph->tviews[t];
+  if (tview.state == catalog::State::kPaused || tview.refresh_due == DT_NOEND || (batch->detached != nullptr && batch->detached[t])) {
+    return DT_NOEND;
+  }
+  const bool is_long = pg::long_refresh_threshold_ms >= 0 && shmem::WholeTime(tview.table) >= pg::long_refresh_threshold_ms;
+  return is_long ? Max(tview.refresh_due, shmem::RestedAt(tview.table)) : tview.refresh_due;
+}
+
 }  // namespace
 
 void CollectTimers(Batch* batch) {
@@ -27,7 +39,7 @@ void CollectTimers(Batch* batch) {
   const TimestampTz clock = GetCurrentTransactionStartTimestamp();
   for (int t = 0; t < graph->tview_count; ++t) {
     const catalog::Tview& tview = graph->tviews[t];
-    if (tview.refresh_due <= clock && tview.state != catalog::State::kPaused) {
+    if (DueAt(batch, t) <= clock) {
       batch->timed[t] = batch->whole[t] = true;
       batch->since[t] = batch->since[t] == 0 ? tview.refresh_due : Min(batch->since[t], tview.refresh_due);
     }
@@ -48,12 +60,11 @@ void NoteTimed(Batch* batch, int t) {
   tview->refresh_due = catalog::NextRefresh(tview->refresh_every_ms, clock, tview->settings);
 }
 
-TimestampTz NextTimer(const catalog::Graph* graph) {
+TimestampTz NextTimer(const Batch* batch) {
   TimestampTz next = DT_NOEND;
-  for (int t = 0; t < graph->tview_count; ++t) {
-    if (graph->tviews[t].state != catalog::State::kPaused) {
-      next = Min(next, graph->tviews[t].refresh_due);
-    }
+  for (int t = 0; t < batch->worker->indexed.graph->tview_count; ++t) {
+    const TimestampTz due = DueAt(batch, t);  // not inside Min, which evaluates it twice
+    next = Min(next, due);
   }
   return next;
 }

@@ -141,6 +141,7 @@ void PublishWholeTime(Oid tview, double ms) {
   TviewCounters* counters = FindCounters(MyDatabaseId, tview, true);
   if (counters != nullptr) {
     counters->whole_ms = ms;
+    counters->whole_at = GetCurrentTimestamp();
   }
 }
 
@@ -151,6 +152,15 @@ double WholeTime(Oid tview) {
   ScopedLock lock(&MySegment()->statistics_lock, LW_SHARED);
   const TviewCounters* counters = FindCounters(MyDatabaseId, tview, false);
   return counters == nullptr ? 0 : counters->whole_ms;
+}
+
+TimestampTz RestedAt(Oid tview) {
+  if (!Attached()) {
+    return 0;
+  }
+  ScopedLock lock(&MySegment()->statistics_lock, LW_SHARED);
+  const TviewCounters* counters = FindCounters(MyDatabaseId, tview, false);
+  return counters == nullptr || counters->whole_at == 0 ? 0 : TimestampTzPlusMilliseconds(counters->whole_at, static_cast<int64>(counters->whole_ms));
 }
 
 void ResetStatistics(Oid tview) {

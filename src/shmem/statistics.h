@@ -26,7 +26,7 @@ struct TviewCounters {
   int64 refreshes, keys, inserted, updated, deleted, unchanged, errors;
   double total_ms, max_ms;
   double whole_ms;  // how long the last comparison of the whole TVIEW took; 0: none is known
-  TimestampTz last_refresh, applied_at;
+  TimestampTz last_refresh, applied_at, whole_at;  // whole_at: when that comparison ended
   uint64 applied_xmin, applied_xmax;
   core::Histogram lag;
   char last_error[256];
@@ -49,6 +49,8 @@ void PublishSlowestInput(Oid tview, const char* input);
 // How long a comparison of the whole TVIEW took, whatever came of it; 0: unknown.  Never raise.
 void PublishWholeTime(Oid tview, double ms);
 double WholeTime(Oid tview);
+// When as much time has passed since it ended as it took; 0: unknown.  Never raises.
+TimestampTz RestedAt(Oid tview);
 
 // Forgets the counters of one TVIEW of this database (InvalidOid: of all).
 void ResetStatistics(Oid tview);
