@@ -77,7 +77,14 @@ CREATE OR REPLACE VIEW pg_tviews_freshness AS
          CASE WHEN m.state = 'fresh' AND f.since IS NULL THEN d.applied_snapshot ELSE s.applied_snapshot END::pg_catalog.pg_snapshot AS applied_snapshot,
          s.lag_p50_ms, s.lag_p95_ms, s.lag_p99_ms, s.slowest_input, m.schema_name,
          w.due AS timer_due,
-         CASE WHEN w.due IS NOT NULL THEN GREATEST(0, extract(epoch FROM pg_catalog.clock_timestamp() - w.due)::double precision * 1000::double precision) END AS timer_late_ms
+         CASE WHEN w.due IS NOT NULL THEN GREATEST(0, extract(epoch FROM pg_catalog.clock_timestamp() - w.due)::double precision * 1000::double precision) END AS timer_late_ms,
+         (WITH RECURSIVE below(tview) AS (
+            SELECT r.relation FROM pg_tview_relation r WHERE r.tview = m.table_oid AND r.is_tview
+            UNION
+            SELECT r.relation FROM below b JOIN pg_tview_relation r ON r.tview = b.tview AND r.is_tview)
+          SELECT pg_catalog.array_agg(c.entity ORDER BY c.entity COLLATE "C", c.tview)
+          FROM below b JOIN pg_tview_catalog c ON c.tview = b.tview
+          WHERE c.state <> 'f' OR EXISTS (SELECT FROM pg_tview_deferred x WHERE x.tview = c.tview AND x.reason COLLATE "C" = 'failed')) AS reads_stale
   FROM pg_tview_meta m
        CROSS JOIN pg_tviews_journal_data() j
        LEFT JOIN pg_tviews_databases_data() d ON d.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
@@ -90,7 +97,7 @@ CREATE OR REPLACE VIEW pg_tviews_freshness AS
                       CASE WHEN (d.pid IS NULL OR d.state = 'resting') AND d.oldest_unapplied IS NULL AND j.rows > 0
                            THEN COALESCE(d.applied_at, pg_catalog.pg_postmaster_start_time()) END,
                       CASE WHEN m.state NOT IN ('fresh', 'paused') THEN COALESCE(s.applied_at, m.created_at) END) AS since) p;
-COMMENT ON VIEW pg_tviews_freshness IS 'how far each TVIEW you may read is behind; percentiles from push of a change to its application; slowest_input: the base table whose mapping last took more than a millisecond; timer_due, timer_late_ms: the next refresh by refresh_every, and by how much it is late';
+COMMENT ON VIEW pg_tviews_freshness IS 'how far each TVIEW you may read is behind; percentiles from push of a change to its application; slowest_input: the base table whose mapping last took more than a millisecond; timer_due, timer_late_ms: the next refresh by refresh_every, and by how much it is late; reads_stale: the TVIEWs that it reads, directly or through others, and that are not fresh or have parked keys';
 
 CREATE OR REPLACE VIEW pg_tviews_queue_realtime AS
   SELECT b.datname AS database, d.ring_bytes_used, d.ring_bytes_size, d.records_pushed, d.records_overflowed, j.rows AS journal_rows,
