@@ -95,6 +95,10 @@ SELECT is(differing(), 0::bigint, 'UNLOGGED, LOGGED, VACUUM FULL');
 
 -- Publication and REPLICA IDENTITY.
 CREATE PUBLICATION users_rooms FOR TABLE tv_room;
+SELECT current_setting('server_version_num')::int >= 180000 AS is_18 \gset
+\if :is_18
+ALTER PUBLICATION users_rooms SET (publish_generated_columns = stored);  -- else FULL refuses updates
+\endif
 ALTER TABLE tv_room REPLICA IDENTITY FULL;
 UPDATE tb_room SET name = 'published' WHERE pk_room = 60;
 DELETE FROM tb_room WHERE pk_room = 61;
