@@ -97,7 +97,8 @@ void LookAtDeferred(Worker* worker, BatchOutcome* outcome) {
   outcome->blocking = kinds.blocking;
   outcome->refreshing = kinds.refreshing;
   outcome->detached = kinds.detached;
-  worker->next_due = Min(refresh::NextDue(), CountParkedNowAndThen(worker));
+  const TimestampTz due = refresh::NextDue(), count_due = CountParkedNowAndThen(worker);  // not inside Min, which evaluates twice
+  worker->next_due = Min(due, count_due);
 }
 
 void Publish(Batch* batch, const AppliedSnapshot& applied) {
