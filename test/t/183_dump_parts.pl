@@ -5,6 +5,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use Test::More;
 use TviewsDumps qw(start_source dump_to target load whole);
+use TviewsNode qw(wait_applied);
 
 my $node = start_source('dump_parts');
 my $folder = $PostgreSQL::Test::Utils::tmp_check;
@@ -12,6 +13,15 @@ my $errors;
 my $script = dump_to('script');
 my $text = PostgreSQL::Test::Utils::slurp_file($script);
 my $custom = dump_to('custom', '-Fc');
+
+# A pause is the installation's, not the data's: what was missed in it is in what is restored.
+$node->safe_psql('source', q{SELECT pg_tviews_pause('app.tv_post'); UPDATE app.tb_user SET name = 'missed' WHERE pk_user = 7});
+my $paused = target();
+load($paused, 'dumped while a TVIEW was paused', 'pg_restore', '-e', dump_to('paused', '-Fc'));
+is($node->safe_psql($paused, q{SELECT count(*) FROM app.tv_post WHERE name = 'missed' AND pg_tviews_wait()}), '10', 'what was missed in the pause is there');
+whole($paused, 'paused');
+$node->safe_psql('source', q{SELECT pg_tviews_resume('app.tv_post')});
+wait_applied($node, 'source');
 
 # One table alone: it waits for its view.
 my $alone = target('CREATE EXTENSION pg_tviews; CREATE SCHEMA app');
