@@ -80,7 +80,8 @@ sub wait_until {
 	my $end = time() + ($timeout // 60);
 	my ($out, $err);
 	while (time() < $end) {
-		my $rc = $node->psql($database, $query, stdout => \$out, stderr => \$err, timeout => 30);
+		# It dies of a broken pipe when psql ends before it has read the query.
+		my $rc = eval { $node->psql($database, $query, stdout => \$out, stderr => \$err, timeout => 30) } // 1;
 		return 1 if $rc == 0 && $out eq $expected;
 		sleep 0.1;
 	}
