@@ -7,9 +7,9 @@ use PostgreSQL::Test::Cluster;
 use TviewsNode qw(start_node oracle wait_applied wait_until);
 
 my $seed = $ENV{SEED} || 20202;
-srand($seed);
 note "seed $seed";
 my $node = start_node('names', database => 'app');
+srand($seed);  # starting a server draws numbers, too
 $node->safe_psql('app', 'CREATE TABLE canary (a int)');
 
 sub identifier { my $name = shift; $name =~ s/"/""/g; return qq{"$name"}; }
@@ -17,7 +17,7 @@ sub literal { my $text = shift; $text =~ s/'/''/g; $text =~ s/\\/\\\\/g; return 
 
 my @pieces = ('"', "'", '\\', ';', '%s', '%I', '%n', '$1', '$$', '--', '/*', '*/', ' ', "\n", "\t", '.', ',', '(', ')', '{', '}', '[', '=', 'select', 'user', 'group', 'null', 'TABLE', 'Übergröße', '名前', "\x{1F600}",
 	'1', '007', 'X', 'x', '; DROP TABLE canary; --', "'; DROP TABLE canary; --", '"; DROP TABLE canary; --', 'pg_temp', 'public', ':a', '@extschema@', '|', '#>>', "\x{301}");
-my %used;
+my %used = (public => 1);  # a schema that is there, and no name for a role
 # A name of at most `limit` bytes, not used before.
 sub name {
 	my ($limit) = @_;

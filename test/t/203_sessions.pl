@@ -8,7 +8,6 @@ use Time::HiRes qw(sleep time);
 use TviewsNode qw(start_node prepare_database oracle wait_applied wait_until);
 
 my $seed = $ENV{SEED} || 20303;
-srand($seed);
 note "seed $seed";
 # Other preloaded libraries with hooks, on both sides of ours.
 my $node = start_node('sessions', conf => <<CONF);
@@ -20,6 +19,7 @@ pg_stat_statements.track = all
 pg_stat_statements.track_utility = on
 wal_level = logical
 CONF
+srand($seed);  # starting a server draws numbers, too
 prepare_database($node, 'app');
 my ($out, $err);
 $node->safe_psql('app', <<'SQL');
