@@ -42,7 +42,7 @@ sub crashes {
 sub persist {
 	my ($statement) = @_;
 	for (1 .. 200) {
-		return if $node->psql('app', $statement, timeout => 20) == 0;
+		return if (eval { $node->psql('app', $statement, timeout => 20) } // 1) == 0;
 		sleep 0.1;
 	}
 	die "never done: $statement";
@@ -53,7 +53,7 @@ sub ask {
 	my ($query) = @_;
 	my $answer;
 	for (1 .. 200) {
-		return $answer if $node->psql('app', $query, stdout => \$answer, timeout => 40) == 0;
+		return $answer if (eval { $node->psql('app', $query, stdout => \$answer, timeout => 40) } // 1) == 0;
 		sleep 0.1;
 	}
 	die "no answer: $query";

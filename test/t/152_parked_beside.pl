@@ -39,7 +39,7 @@ sub ask {
 	my ($statement) = @_;
 	my $answer;
 	for (1 .. 200) {
-		return $answer if $node->psql('app', $statement, stdout => \$answer, timeout => 40) == 0;
+		return $answer if (eval { $node->psql('app', $statement, stdout => \$answer, timeout => 40) } // 1) == 0;
 		sleep 0.1;
 	}
 	die "no answer: $statement";
