@@ -4,9 +4,11 @@
 namespace tviews::catalog {
 namespace {
 
-// One attempt in a subtransaction: its rollback gives back what was locked.  PG_TRY: a lock timeout and a deadlock mean "again".
-// Returns what was not to be had, or null.
-const WantedLock* TryAll(const List* wanted, int timeout_ms) {
+constexpr int kPatienceMs = 5000;
+
+// One attempt in a subtransaction: its rollback gives back what was locked.  PG_TRY: a lock timeout means "again", and so does a deadlock unless
+// `impatient`.  Returns what was not to be had, or null.
+const WantedLock* TryAll(const List* wanted, int timeout_ms, bool impatient) {
   MemoryContext context = CurrentMemoryContext;
   ResourceOwner owner = CurrentResourceOwner;
   const WantedLock* volatile missed = nullptr;
@@ -32,7 +34,7 @@ const WantedLock* TryAll(const List* wanted, int timeout_ms) {
     ErrorData* error = CopyErrorData();
     FlushErrorState();
     RollbackAndReleaseCurrentSubTransaction();
-    if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE && error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED) {
+    if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE && (impatient || error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)) {
       MemoryContextSwitchTo(context);
       CurrentResourceOwner = owner;
       ReThrowError(error);
@@ -68,7 +70,10 @@ void LockAllWanted(const List* wanted) {
   const int attempt_ms = Max(1, Min(400, DeadlockTimeout / 2));
   const TimestampTz start = GetCurrentTimestamp();
   for (;;) {
-    const WantedLock* missed = TryAll(sorted, LockTimeout > 0 ? Min(attempt_ms, LockTimeout) : attempt_ms);
+    // The transaction may hold locks of its own that somebody waits for who has what we want.  Only who waits long enough sees such a circle.
+    const bool impatient = TimestampDifferenceExceeds(start, GetCurrentTimestamp(), kPatienceMs);
+    const int wait_ms = impatient ? 2 * DeadlockTimeout + MyProcPid % 500 : attempt_ms;
+    const WantedLock* missed = TryAll(sorted, LockTimeout > 0 ? Min(wait_ms, LockTimeout) : wait_ms, impatient);
     if (missed == nullptr) {
       return;
     }

@@ -203,7 +203,8 @@ void Replace(Replacing* self) {
 
 Oid ReplaceTview(Oid table, Query* query, const NewTview& definition) {
   CheckSession();
-  RequireOwner(table);
+  RequireOwner(table);  // a lock is a right
+  LockRelationOid(table, ShareUpdateExclusiveLock);  // one redefinition at a time: planning reads the view that each wants for itself
   CheckPartitionBy(table, definition.options.partition_by);
   Replacing self = {};
   self.table = table;
