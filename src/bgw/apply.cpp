@@ -202,13 +202,13 @@ void ParkUnmapped(Batch* batch, int t, const Failure& failure) {
 void RefreshTview(Batch* batch, int t) {
   Worker* worker = batch->worker;
   const catalog::Tview& tview = worker->indexed.graph->tviews[t];
-  if (batch->excluded[t] && batch->detached[t]) {
+  if (batch->excluded[t] != nullptr && batch->detached[t]) {
     refresh::Detach(&tview);
     return;
   }
-  if (batch->excluded[t]) {
+  if (batch->excluded[t] != nullptr) {
     if (batch->whole[t] || !batch->deferred_rows || !refresh::IsDeferredWhole(tview.table)) {
-      DeferWhole(batch, t, "locked", nullptr);
+      DeferWhole(batch, t, batch->excluded[t], nullptr);
     }
     return;
   }

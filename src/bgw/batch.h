@@ -23,7 +23,7 @@ struct Batch {
   // Filled anew by each Select; arrays have one element per TVIEW of the graph, `point_since` one per capture point.
   bool *reached, *whole, *due;
   bool *timed;                 // whole because its timer says so
-  bool *excluded;              // reached, but a lock it needs is held by somebody for long: the TVIEW is deferred as a whole
+  const char** excluded;       // reached, but a lock it needs cannot be had now: the TVIEW is deferred as a whole for this reason (locked, resource)
   bool *detached;              // the second process compares it: its keys are deferred
   TimestampTz *since;          // push time of the oldest record that reached the TVIEW; 0: unknown
   TimestampTz *point_since;

@@ -1,10 +1,19 @@
 // The locks of a batch: relations by OID, then TVIEW objects by OID, all before the snapshot.
 #include "bgw/worker.h"
+#include "core/backoff.h"
 #include "pg/extension.h"
 #include "shmem/lwlock.h"
 
 namespace tviews::bgw {
 namespace {
+
+constexpr int64 kFullBaseMs = 2000, kFullLimitMs = 60000;
+
+void Avoid(Worker* worker, Oid relation, TimestampTz until) {
+  if (worker->avoid_count < static_cast<int>(lengthof(worker->avoid))) {
+    worker->avoid[worker->avoid_count++] = {relation, until};
+  }
+}
 
 int Compare(const void* a, const void* b) {
   const auto* left = static_cast<const LockSet::Entry*>(a);
@@ -77,6 +86,10 @@ void WantChildren(LockSet* locks) {
     }
     ListCell* cell;
     List* members = find_all_inheritors(entry.oid, NoLock, nullptr);
+    if (list_length(members) > locks->largest_members) {
+      locks->largest = entry.oid;
+      locks->largest_members = list_length(members);
+    }
     foreach (cell, members) {
       Want(locks, lfirst_oid(cell), LockKind::kRelation, entry.mode);
     }
@@ -125,6 +138,7 @@ void Want(LockSet* locks, Oid oid, LockKind kind, LOCKMODE mode) {
 
 bool TakeLocks(Worker* worker, LockSet* locks) {
   WantChildren(locks);
+  worker->most_locks = locks->largest;
   qsort(locks->entries, locks->count, sizeof(LockSet::Entry), Compare);
   bool took = false;
   for (int i = 0; i < locks->count; ++i) {
@@ -134,10 +148,18 @@ bool TakeLocks(Worker* worker, LockSet* locks) {
       entry->held = took = true;
     }
   }
+  worker->most_locks = InvalidOid;
   return took;
 }
 
-void NoteLockMissed(Worker* worker) {
+void NoteLockMissed(Worker* worker, bool full) {
+  if (full && OidIsValid(worker->most_locks)) {
+    const TimestampTz now = GetCurrentTimestamp();
+    worker->full_misses = TimestampDifferenceExceeds(worker->full_missed_at, now, 3 * kFullLimitMs) ? 1 : worker->full_misses + 1;
+    worker->full_missed_at = now;
+    Avoid(worker, worker->most_locks, TimestampTzPlusMilliseconds(now, core::BackoffMilliseconds(worker->full_misses, kFullBaseMs, kFullLimitMs, MyProcPid)));
+  }
+  worker->most_locks = InvalidOid;
   const Oid missed = worker->lock_waited_for;
   worker->lock_waited_for = InvalidOid;
   if (!OidIsValid(missed)) {
@@ -145,8 +167,8 @@ void NoteLockMissed(Worker* worker) {
   }
   worker->lock_misses = missed == worker->lock_missed ? worker->lock_misses + 1 : 1;
   worker->lock_missed = missed;
-  if (worker->lock_misses >= 3 && worker->avoid_count < static_cast<int>(lengthof(worker->avoid))) {
-    worker->avoid[worker->avoid_count++] = missed;
+  if (worker->lock_misses >= 3) {
+    Avoid(worker, missed, 0);
     worker->lock_misses = 0;
   }
 }
@@ -154,8 +176,9 @@ void NoteLockMissed(Worker* worker) {
 void RecheckAvoided(Worker* worker) {
   int kept = 0;
   for (int i = 0; i < worker->avoid_count; ++i) {
-    if (!IsFree(worker, worker->avoid[i])) {
-      worker->avoid[kept++] = worker->avoid[i];
+    const Worker::Avoided avoided = worker->avoid[i];
+    if (avoided.until != 0 ? GetCurrentTimestamp() < avoided.until : !IsFree(worker, avoided.relation)) {
+      worker->avoid[kept++] = avoided;
     }
   }
   worker->avoid_count = kept;

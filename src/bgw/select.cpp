@@ -184,27 +184,28 @@ void SelectRecords(Batch* batch, Snapshot snapshot) {
   batch->leftover = chooser.Upwards(0, end, keys) < end;
 }
 
-bool IsAvoided(const Worker* worker, Oid oid) {
+const char* WhyAvoided(const Worker* worker, Oid oid) {
   for (int i = 0; i < worker->avoid_count; ++i) {
-    if (worker->avoid[i] == oid) {
-      return true;
+    if (worker->avoid[i].relation == oid) {
+      return worker->avoid[i].until != 0 ? "resource" : "locked";
     }
   }
-  return false;
+  return nullptr;
 }
 
-bool NeedsAvoided(const Batch* batch, int t) {
+const char* WhyExcluded(const Batch* batch, int t) {
   const Worker* worker = batch->worker;
   const IndexedGraph& indexed = worker->indexed;
   const catalog::Tview& tview = indexed.graph->tviews[t];
   if (worker->avoid_count == 0) {
-    return false;
+    return nullptr;
   }
-  bool needs = IsAvoided(worker, tview.table) || IsAvoided(worker, tview.view);
-  for (int r = indexed.reads_first[t]; r < indexed.reads_first[t + 1] && !needs; ++r) {
-    needs = IsAvoided(worker, indexed.graph->reads[indexed.reads_order[r]].relation);
+  const char* why = WhyAvoided(worker, tview.table);
+  why = why != nullptr ? why : WhyAvoided(worker, tview.view);
+  for (int r = indexed.reads_first[t]; r < indexed.reads_first[t + 1] && why == nullptr; ++r) {
+    why = WhyAvoided(worker, indexed.graph->reads[indexed.reads_order[r]].relation);
   }
-  return needs;
+  return why;
 }
 
 }  // namespace
@@ -232,7 +233,7 @@ void Select(Batch* batch) {
   batch->whole = NewArray<bool>(graph->tview_count);
   batch->due = NewArray<bool>(graph->tview_count);
   batch->timed = NewArray<bool>(graph->tview_count);
-  batch->excluded = NewArray<bool>(graph->tview_count);
+  batch->excluded = NewArray<const char*>(graph->tview_count);
   batch->detached = NewArray<bool>(graph->tview_count);
   batch->since = NewArray<TimestampTz>(graph->tview_count);
   batch->point_since = NewArray<TimestampTz>(graph->point_count);
@@ -265,13 +266,13 @@ void WantLocks(Batch* batch) {
     if (!batch->reached[t]) {
       continue;
     }
-    batch->excluded[t] = NeedsAvoided(batch, t);
-    if (!batch->excluded[t]) {
+    batch->excluded[t] = WhyExcluded(batch, t);
+    if (batch->excluded[t] == nullptr) {
       WantTview(&batch->locks, indexed, t);
     }
     if (batch->detached[t]) {
       Want(&batch->locks, indexed.graph->tviews[t].table, LockKind::kDeferred, ExclusiveLock);
-    } else if (!batch->excluded[t]) {
+    } else if (batch->excluded[t] == nullptr) {
       Want(&batch->locks, indexed.graph->tviews[t].table, LockKind::kObject, ExclusiveLock);
     }
   }

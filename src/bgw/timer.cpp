@@ -53,7 +53,7 @@ void NoteTimed(Batch* batch, int t) {
   catalog::Tview* tview = &batch->worker->indexed.graph->tviews[t];
   const TimestampTz clock = GetCurrentTransactionStartTimestamp();
   // A TVIEW whose lock somebody holds is deferred as a whole, which is kept; it may be about to be dropped, and its row here with it.
-  if (!batch->excluded[t]) {
+  if (batch->excluded[t] == nullptr) {
     Remember(*tview, clock);
   }
   // In memory at once: if this transaction fails, the graph is loaded again.

@@ -132,7 +132,7 @@ void HandleFailure() {
     shmem::ScopedLock lock(&me.slot->lock, LW_EXCLUSIVE);
     snprintf(me.slot->last_error, sizeof(me.slot->last_error), "%s: %s", unpack_sql_state(error->sqlerrcode), error->message == nullptr ? "" : error->message);
   }
-  NoteLockMissed(&me);
+  NoteLockMissed(&me, error->sqlerrcode == ERRCODE_OUT_OF_MEMORY);
   const int64 wait_ms = core::BackoffMilliseconds(me.failures, transient ? 10 : 100, transient ? 1000 : 30000, MyProcPid + me.failures);
   me.indexed.graph = nullptr;  // its states may be of the batch that was rolled back
   me.retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait_ms);

@@ -53,9 +53,17 @@ struct Worker {
   int64 parked;                      // failed rows of pg_tview_deferred, as of the last count
   TimestampTz parked_count_at;       // the next count, if something is deferred; many are not counted after each batch
   Oid lock_waited_for;  // the relation or TVIEW whose lock the batch was waiting for when it failed
-  // Relations whose lock did not come three times running: TVIEWs that need them are deferred, so that the others go on.
-  Oid avoid[16];
+  // Relations whose lock did not come three times running, or for whose partitions the lock table had no room: TVIEWs that need them are
+  // deferred, so that the others go on.
+  struct Avoided {
+    Oid relation;
+    TimestampTz until;  // no room: not tried before; 0: avoided until its lock is free
+  };
+  Avoided avoid[16];
   int avoid_count;
+  Oid most_locks;  // the relation with the most partitions among those that the batch was locking when it failed
+  int full_misses;
+  TimestampTz full_missed_at;
   Oid lock_missed;
   int lock_misses;
 };
@@ -112,14 +120,17 @@ struct LockSet {
   };
   Entry* entries;
   int count, room;
+  Oid largest;  // the relation with the most partitions or children
+  int largest_members;
 };
 void Want(LockSet* locks, Oid oid, LockKind kind, LOCKMODE mode);
 // Takes what is wanted and not held: relations in the order of their OIDs (with partitions and children), then TVIEW objects.
 // Returns whether it had to take any.  Ereports lock_not_available after the worker's lock_timeout.
 bool TakeLocks(Worker* worker, LockSet* locks);
-// After a batch failed: counts a lock that did not come, and avoids it from the third time on.
-void NoteLockMissed(Worker* worker);
-// Stops avoiding relations whose lock, and that of their TVIEW, is free again.  Needs a transaction.
+// After a batch failed: counts a lock that did not come, and avoids it from the third time on; `full`: with 53200, which avoids the
+// relation that needed the most locks at once, for a while.
+void NoteLockMissed(Worker* worker, bool full);
+// Stops avoiding relations whose lock, and that of their TVIEW, is free again, or whose time is over.  Needs a transaction.
 void RecheckAvoided(Worker* worker);
 
 // batch.cpp
