@@ -81,7 +81,8 @@ class Runner:
                 return False
             if code.startswith(BAD_CODES) or any(bad in message for bad in BAD_TEXTS):
                 raise Failure(f"{code} {message} in: {text}") from error
-            if expected and not code.startswith(expected):
+            # The server checks foreign keys as the referenced table's owner, who may have lost the schema.
+            if expected and not code.startswith(expected) and not (code == "42501" and "SELECT 1 FROM ONLY" in message):
                 raise Failure(f"a writer met {code} {message} in: {text}") from error
             return False
 
