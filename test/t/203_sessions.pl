@@ -140,6 +140,7 @@ standard_conforming_strings = off | backslash_quote = on | bytea_output = 'escap
 xmloption = 'document' | client_encoding = 'LATIN1' | TimeZone = 'Pacific/Chatham' | exit_on_error = on | session_replication_role = replica | transform_null_equals = on | array_nulls = off
 idle_in_transaction_session_timeout = 1 | check_function_bodies = off | force_parallel_mode = on | synchronous_commit = remote_apply | pg_tviews.synchronous = on | jit_above_cost = 0
 SQL
+$hostile =~ s/force_parallel_mode/debug_parallel_query/ if $node->safe_psql('app', 'SHOW server_version_num') >= 160000;
 my @settings = map { s/^\s+|\s+$//gr } split /[|\n]/, $hostile;
 for my $setting (@settings) {
 	$node->safe_psql('postgres', "ALTER DATABASE app SET $setting");
