@@ -5,6 +5,7 @@
 #include "catalog/triggers.h"
 #include "core/record.h"
 #include "pg/extension.h"
+#include "pg/settings.h"
 #include "pg/waitpoint.h"
 #include "refresh/deferred.h"
 #include "refresh/detached.h"
@@ -148,12 +149,14 @@ void RefreshOne(Batch* batch, int t) {
   DeferNotes notes{nullptr, CurrentMemoryContext};
   instr_time start, duration;
   INSTR_TIME_SET_CURRENT(start);
-  const refresh::IsolatedResult isolated = refresh::RefreshIsolated(tview, worker->affected, t, batch->whole[t], HasDirectWrites(batch, t), NoteDeferred, &notes);
+  const int limit_ms = MayLeaveToLongProcess(batch) ? pg::refresh_timeout_ms : 0;
+  const refresh::IsolatedResult isolated = refresh::RefreshIsolated(tview, worker->affected, t, batch->whole[t], limit_ms, HasDirectWrites(batch, t), NoteDeferred, &notes);
   INSTR_TIME_SET_CURRENT(duration);
   INSTR_TIME_SUBTRACT(duration, start);
   DescribeRefresh(isolated, INSTR_TIME_GET_MILLISEC(duration), entry);
   if (batch->whole[t]) {
-    shmem::PublishWholeTime(tview->table, entry->duration_ms);
+    // One that was stopped is long, whatever the threshold says.
+    shmem::PublishWholeTime(tview->table, isolated.verdict == refresh::Verdict::kTooLong ? Max(entry->duration_ms, pg::long_refresh_threshold_ms) : entry->duration_ms);
   }
   strlcpy(batch->messages[batch->entry_count - 1], isolated.message, sizeof(batch->messages[0]));
   switch (isolated.verdict) {
@@ -175,6 +178,9 @@ void RefreshOne(Batch* batch, int t) {
       }
       return;
     }
+    case refresh::Verdict::kTooLong:
+      LeaveToLongProcess(batch, t);
+      return;
     case refresh::Verdict::kRetry:
       ereport(ERROR, (errcode(MAKE_SQLSTATE(isolated.sqlstate[0], isolated.sqlstate[1], isolated.sqlstate[2], isolated.sqlstate[3], isolated.sqlstate[4])),
                       errmsg("%s", isolated.message), errcontext("refresh of TVIEW \"%s\"", tview->entity)));
@@ -188,6 +194,9 @@ void KeepForLater(Batch* batch, int t) {
     DeferWhole(batch, t, "refreshing", nullptr);
   } else if (!batch->due[t]) {  // a change, not another attempt
     refresh::HastenWhole(&tview);
+  }
+  if (batch->due[t]) {
+    refresh::ForgetDeferred(&tview, batch->worker->affected, t, false);  // they would hold back who waits
   }
 }
 

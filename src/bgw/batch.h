@@ -58,6 +58,7 @@ inline constexpr size_t kMostDeferredKeys = 10000;
 // Marks the reached TVIEWs that are left to the second process; those left to it that it cannot take are compared by this batch.
 void FindDetached(Batch* batch);
 // Would comparing all of TVIEW t keep the others waiting?
+bool MayLeaveToLongProcess(const Batch* batch);
 bool IsLong(const Batch* batch, int t);
 // Leaves TVIEW t to the second process, which compares all of it with a snapshot that is still to come.  Ereports.
 void LeaveToLongProcess(Batch* batch, int t);

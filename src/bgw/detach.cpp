@@ -72,8 +72,12 @@ void FindDetached(Batch* batch) {
   }
 }
 
+bool MayLeaveToLongProcess(const Batch* batch) {
+  return pg::long_refresh_threshold_ms >= 0 && pg_atomic_read_u32(&batch->worker->slot->long_process.unavailable) == 0;
+}
+
 bool IsLong(const Batch* batch, int t) {
-  if (pg::long_refresh_threshold_ms < 0 || pg_atomic_read_u32(&batch->worker->slot->long_process.unavailable) != 0) {
+  if (!MayLeaveToLongProcess(batch)) {
     return false;
   }
   const double measured = shmem::WholeTime(batch->worker->indexed.graph->tviews[t].table);

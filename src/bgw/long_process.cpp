@@ -30,7 +30,7 @@ void HandleTerminate(SIGNAL_ARGS) {
 }
 
 void Detach(int code, Datum arg) {
-  shmem::CloseCrashFile();
+  (void)shmem::CloseCrashFile();
   {
     shmem::ScopedLock lock(&me.slot->lock, LW_EXCLUSIVE);
     Shared()->latch = nullptr;

@@ -145,7 +145,7 @@ void CompareAndWrite(Worker* worker, int t, shmem::RefreshEntry* entry, char (*m
   pg::Waitpoint("long_snapshot_taken");
   instr_time start, duration;
   INSTR_TIME_SET_CURRENT(start);
-  const refresh::IsolatedResult isolated = refresh::RefreshIsolated(tview, worker->scratch, 0, true, true, NoteDeferred, &notes);
+  const refresh::IsolatedResult isolated = refresh::RefreshIsolated(tview, worker->scratch, 0, true, 0, true, NoteDeferred, &notes);
   INSTR_TIME_SET_CURRENT(duration);
   INSTR_TIME_SUBTRACT(duration, start);
   entry->database = MyDatabaseId;

@@ -7,6 +7,7 @@ namespace tviews::bgw {
 namespace {
 
 constexpr int64 kLookMs = 250;  // how long a session waits at most before a long refresh gives way
+constexpr int kPatience = 20;  // looks; then it has to end: code of a user can catch each cancel
 
 Managed* managed;  // the second process of each slot
 
@@ -42,12 +43,14 @@ bool SomebodyWaits(const shmem::Database* slot, Oid database, pid_t holder) {
   return false;
 }
 
-void LetGiveWay(const shmem::Database* slot, Oid database) {
+void LetGiveWay(const shmem::Database* slot, Managed* process) {
   const pid_t pid = slot->long_process.pid;
   const MemoryContext look = AllocSetContextCreate(TopMemoryContext, "pg_tviews waiters", ALLOCSET_DEFAULT_SIZES);
   const MemoryContext caller = MemoryContextSwitchTo(look);
-  if (pid != 0 && SomebodyWaits(slot, database, pid)) {
-    kill(pid, SIGINT);
+  const bool waits = pid != 0 && SomebodyWaits(slot, process->database, pid);
+  process->refusals = waits ? process->refusals + 1 : 0;
+  if (waits) {
+    kill(pid, process->refusals > kPatience ? SIGTERM : SIGINT);
   }
   MemoryContextSwitchTo(caller);
   MemoryContextDelete(look);
@@ -109,7 +112,7 @@ TimestampTz SuperviseLong(int i, bool may_start, TimestampTz now, bool* running)
     if (!OidIsValid(pg_atomic_read_u32(&slot->long_process.tview))) {
       return DT_NOEND;
     }
-    LetGiveWay(slot, database);
+    LetGiveWay(slot, process);
     return TimestampTzPlusMilliseconds(now, kLookMs);
   }
   if (!may_start || pg_atomic_read_u32(&slot->long_process.wanted) == 0 || pg_atomic_read_u32(&slot->stop_holders) > 0) {

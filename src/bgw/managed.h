@@ -9,6 +9,7 @@ struct Managed {
   Oid database;
   BackgroundWorkerHandle* handle;  // nullptr: no process that this launcher started is running
   int failures;
+  int refusals;  // of the second process: how often in a row it was asked to give way
   TimestampTz started_at, next_attempt;
 };
 

@@ -30,7 +30,9 @@ void HandleTerminate(SIGNAL_ARGS) {
 
 void Detach(int code, Datum arg) {
   shmem::Database* slot = me.slot;
-  shmem::CloseCrashFile();
+  if (shmem::CloseCrashFile()) {
+    exit_state = shmem::WorkerState::kNone;  // it took its time: the next need not wait
+  }
   {
     shmem::ScopedLock lock(&slot->lock, LW_EXCLUSIVE);
     slot->worker_latch = nullptr;

@@ -87,6 +87,10 @@ uint64 RunSql(const char* sql, std::initializer_list<Argument> arguments) {
       appendStringInfoChar(&text, *at);
     }
   }
+  const int guc_level = NewGUCNestLevel();
+  if (jit_enabled) {
+    Pin("jit", "off");  // the planner takes recursive queries for expensive: compiling takes seconds
+  }
   SPIPlanPtr plan = SPI_prepare(text.data, count, types);
   if (plan == nullptr) {
     elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
@@ -94,6 +98,7 @@ uint64 RunSql(const char* sql, std::initializer_list<Argument> arguments) {
   Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
   const int result = SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, false, false, 0);
   UnregisterSnapshot(snapshot);
+  AtEOXact_GUC(true, guc_level);
   if (result < 0) {
     elog(ERROR, "internal statement failed: %s", SPI_result_code_string(result));
   }

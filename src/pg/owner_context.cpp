@@ -5,6 +5,8 @@ namespace tviews::pg {
 
 namespace {
 
+constexpr int kOwnersCode = SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS;
+
 // What the text and the result of a query can depend on.
 const char* const kPinned[] = {"search_path",  "TimeZone",    "DateStyle",  "IntervalStyle", "extra_float_digits",
                                "bytea_output", "lc_monetary", "lc_numeric", "lc_time",       "default_text_search_config",
@@ -49,7 +51,7 @@ OwnerContext EnterOwner(Oid owner, ArrayType* settings) {
   }
   GetUserIdAndSecContext(&context.saved_user, &context.saved_security);
   // FORCE ROW LEVEL SECURITY on the TVIEW's own table must not hide its rows from the refresh.
-  SetUserIdAndSecContext(owner, context.saved_security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+  SetUserIdAndSecContext(owner, context.saved_security | kOwnersCode);
   context.guc_level = NewGUCNestLevel();
 
   Pin("row_security", "off");  // a policy that would hide rows is an error, not an empty TVIEW
@@ -77,6 +79,14 @@ OwnerContext EnterOwner(Oid owner, ArrayType* settings) {
 void LeaveOwner(const OwnerContext& context) {
   AtEOXact_GUC(false, context.guc_level);
   SetUserIdAndSecContext(context.saved_user, context.saved_security);
+}
+
+bool IsForeignSession() {
+  Oid user;
+  int security;
+  GetUserIdAndSecContext(&user, &security);
+  // Nothing in the server sets all of them; they stay set in whatever the owner's code calls, and an abort restores them.
+  return (security & kOwnersCode) == kOwnersCode && MyBackendType == B_BACKEND && user != GetSessionUserId();
 }
 
 Oid OwnerOf(Oid relation) {

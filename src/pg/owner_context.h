@@ -17,6 +17,9 @@ struct OwnerContext {
 OwnerContext EnterOwner(Oid owner, ArrayType* settings);
 void LeaveOwner(const OwnerContext& context);
 
+// Does code of a TVIEW's owner run in the session of somebody else?
+bool IsForeignSession();
+
 // The owner of a relation.  Ereports when it is gone.
 Oid OwnerOf(Oid relation);
 

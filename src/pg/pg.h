@@ -66,6 +66,7 @@ extern "C" {
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "jit/jit.h"
 #include "lib/ilist.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqsignal.h"

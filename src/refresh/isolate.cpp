@@ -216,19 +216,25 @@ bool RunWholeByKeys(Isolation* self) {
   return true;
 }
 
-void RunWhole(Isolation* self, const core::Care& care, bool* degraded) {
+void RunWhole(Isolation* self, const core::Care& care, int limit_ms, bool* degraded) {
   Piece piece = {};
   piece.isolation = self;
   piece.whole = true;
   ErrorData* error;
   if (care.by_keys) {
     NoteCrashes(self, care.crashes, true);
-  } else if (Try(self, &piece, &error)) {
-    Accept(self, &piece);
-    self->applied = piece.result.keys;
-    return;
+  } else {
+    ArmTimeout(limit_ms);
+    const bool done = Try(self, &piece, &error);
+    DisarmRefreshTimeout();
+    if (done) {
+      Accept(self, &piece);
+      self->applied = piece.result.keys;
+      return;
+    }
+    self->too_long = limit_ms > 0 && IsTimeout(error);
   }
-  if (self->retry || self->exhausted) {
+  if (self->retry || self->exhausted || self->too_long) {
     return;
   }
   *degraded = !RunWholeByKeys(self) || Hopeless(self) || (self->applied == 0 && self->singles_failed > 1 && self->alike);
@@ -240,6 +246,9 @@ Verdict Judge(Isolation* self, bool degraded) {
   if (self->retry) {
     return Verdict::kRetry;
   }
+  if (self->too_long) {
+    return Verdict::kTooLong;
+  }
   if (wants && (self->exhausted || degraded || !AnotherKeyWorks(self))) {
     return Verdict::kExhausted;
   }
@@ -248,7 +257,7 @@ Verdict Judge(Isolation* self, bool degraded) {
 
 }  // namespace
 
-IsolatedResult RefreshIsolated(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole,
+IsolatedResult RefreshIsolated(const catalog::Tview* tview, const core::KeySets* keys, uint32 number, bool whole, int whole_limit_ms,
                                bool strays, DeferFunction defer, void* context) {
   MemoryContext outer = CurrentMemoryContext;
   MemoryContext own = AllocSetContextCreate(outer, "pg_tviews isolation", ALLOCSET_DEFAULT_SIZES);
@@ -265,13 +274,13 @@ IsolatedResult RefreshIsolated(const catalog::Tview* tview, const core::KeySets*
   if (care.give_up) {
     NoteCrashes(self, care.crashes, true);
   } else if (whole) {
-    RunWhole(self, care, &degraded);
+    RunWhole(self, care, whole_limit_ms, &degraded);
   } else {
     RunAllKeys(self);
     RunUniqueAgain(self);
     degraded = Hopeless(self);
   }
-  if (self->suspected && !self->retry && !self->exhausted) {
+  if (self->suspected && !self->retry && !self->exhausted && !self->too_long) {
     shmem::NoteTried(tview->table, 0, whole || care.give_up ? core::kAllKeys : core::KeyCount(keys, number));
   }
 

@@ -31,6 +31,7 @@ struct Isolation {
   char message[256];
   bool retry;
   bool exhausted;  // for want of a resource: the rest is left for later
+  bool too_long;   // see Verdict::kTooLong
   bool suspected;  // keys of this TVIEW crashed a process
   int lock_timeouts;
   bool listed;                 // all keys of a view that failed as a whole

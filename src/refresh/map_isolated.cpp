@@ -26,7 +26,9 @@ bool Try(Piece piece, MapResult* result) {
   const core::PointId point = piece.mapped->point->id;
   const core::ByteSpan value = piece.count == 0 ? core::ByteSpan{nullptr, 0} : core::KeyAt(piece.mapped->dirty, point, piece.first);
   shmem::NoteAttempt(piece.count == 1 ? core::Attempt::kOne : core::Attempt::kSeveral, tview, point, value, piece.count);
+  ArmRefreshTimeout();
   const bool done = TryInSubtransaction(RunPiece, &piece, &error);
+  DisarmRefreshTimeout();
   shmem::NoteSurvived();
   if (done) {
     return true;
@@ -36,6 +38,7 @@ bool Try(Piece piece, MapResult* result) {
   }
   strlcpy(result->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(result->sqlstate));
   strlcpy(result->message, Describe(error), sizeof(result->message));
+  result->too_long = IsTimeout(error);
   FreeErrorData(error);
   return false;
 }
@@ -47,7 +50,7 @@ void Bisect(Piece piece, MapResult* result) {
     result->failed += piece.count;
   } else if (Try(piece, result)) {
     return;
-  } else if (piece.count <= 1) {
+  } else if (piece.count <= 1 || result->too_long) {  // each half would take as long
     result->failed += piece.count;
   } else {
     const size_t half = piece.count / 2;
@@ -80,6 +83,14 @@ MapResult MapIsolated(const Mapped& mapped) {
   MapResult result = {};
   const size_t total = core::KeyCount(mapped.dirty, mapped.point->id);
   const core::Care care = shmem::CareFor(mapped.tview->table, mapped.point->id);
+  if (total > 0 && care.give_up) {  // to be parked as a whole, before anything of it is tried
+    result.failed = total;
+    result.hopeless = true;
+    strlcpy(result.sqlstate, kCrashSqlstate, sizeof(result.sqlstate));
+    strlcpy(result.message, DescribeCrashes(care.crashes, true), sizeof(result.message));
+    shmem::NoteTried(mapped.tview->table, 0, core::kAllKeys);
+    return result;
+  }
   if (total > 0 && (care.one_by_one || care.by_keys)) {
     MapOneByOne(mapped, total, &result);
   } else if (total > 0) {

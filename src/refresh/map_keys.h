@@ -23,6 +23,7 @@ void MapKeys(const Mapped& mapped, size_t first, size_t count);
 struct MapResult {
   size_t failed;  // dirty keys whose keys are not known, because the query raises for them
   bool hopeless;  // the query raises for whatever value
+  bool too_long;  // it took longer than pg_tviews.refresh_timeout
   char sqlstate[6];
   char message[256];
 };

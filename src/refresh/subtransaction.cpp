@@ -2,18 +2,29 @@
 #include "refresh/subtransaction.h"
 
 #include "pg/settings.h"
+#include "shmem/crashes.h"
 
 namespace tviews::refresh {
 
 namespace {
 
-volatile sig_atomic_t timed_out;
+constexpr int kAgainMs = 5000;    // from one cancel to the next
+constexpr int kMostCaught = 2;    // cancels that code may catch
+
+volatile sig_atomic_t timed_out;  // how often
 TimeoutId timeout_id = MAX_TIMEOUTS;
 bool armed;
 
-// In a signal handler: as StatementCancelHandler, remembering that it was us.
+// In a signal handler: as StatementCancelHandler, remembering that it was us; in the end as die().
 void OnRefreshTimeout() {
-  timed_out = true;
+  if (timed_out > 0 && QueryCancelPending) {
+    return;  // nothing has looked at the last one yet
+  }
+  timed_out = timed_out + 1;
+  if (timed_out > kMostCaught) {
+    shmem::NoteStubborn();
+    ProcDiePending = true;
+  }
   InterruptPending = true;
   QueryCancelPending = true;
   SetLatch(MyLatch);
@@ -57,7 +68,7 @@ Failing Classify(const ErrorData* error) {
     case ERRCODE_LOCK_NOT_AVAILABLE:
       return Failing::kLocked;
     case ERRCODE_QUERY_CANCELED:
-      return timed_out ? Failing::kRow : Failing::kCancel;
+      return IsTimeout(error) ? Failing::kRow : Failing::kCancel;
     case ERRCODE_ADMIN_SHUTDOWN:
     case ERRCODE_CRASH_SHUTDOWN:
       return Failing::kCancel;
@@ -74,23 +85,27 @@ Failing Classify(const ErrorData* error) {
 bool IsResource(int sqlerrcode) { return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES; }
 
 const char* Describe(const ErrorData* error) {
-  if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && timed_out) {
+  if (IsTimeout(error)) {
     return psprintf("refresh took longer than pg_tviews.refresh_timeout (%d ms)", pg::refresh_timeout_ms);
   }
   const char* message = error->message != nullptr ? error->message : "missing error text";
   return error->detail != nullptr ? psprintf("%s: %s", message, error->detail) : message;
 }
 
-void ArmRefreshTimeout() {
-  if (MyBackendType != B_BG_WORKER || pg::refresh_timeout_ms <= 0) {
+bool IsTimeout(const ErrorData* error) { return error->sqlerrcode == ERRCODE_QUERY_CANCELED && timed_out > 0; }
+
+void ArmRefreshTimeout() { ArmTimeout(pg::refresh_timeout_ms); }
+
+void ArmTimeout(int limit_ms) {
+  if (MyBackendType != B_BG_WORKER || limit_ms <= 0) {
     return;
   }
   if (timeout_id == MAX_TIMEOUTS) {
     timeout_id = RegisterTimeout(USER_TIMEOUT, OnRefreshTimeout);
   }
-  timed_out = false;
+  timed_out = 0;
   armed = true;
-  enable_timeout_after(timeout_id, pg::refresh_timeout_ms);
+  enable_timeout_every(timeout_id, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), limit_ms), Min(Max(limit_ms, kAgainMs / 5), kAgainMs));
 }
 
 void DisarmRefreshTimeout() {
@@ -99,7 +114,7 @@ void DisarmRefreshTimeout() {
   }
   armed = false;
   disable_timeout(timeout_id, false);
-  if (timed_out) {
+  if (timed_out > 0) {
     QueryCancelPending = false;  // it fired too late to cancel anything
   }
 }

@@ -25,8 +25,12 @@ bool IsResource(int sqlerrcode);
 // "primary message: detail", in the current context.
 const char* Describe(const ErrorData* error);
 
-// Bounds the time of a refresh in a worker by pg_tviews.refresh_timeout; in a session the user's own settings hold.
+// Bounds the time of a refresh in a worker by pg_tviews.refresh_timeout, or by `limit_ms`; in a session the user's own settings hold.
+// Code that catches each cancel and goes on ends its process, which is accounted as a crash.
 void ArmRefreshTimeout();
+void ArmTimeout(int limit_ms);
 void DisarmRefreshTimeout();
+// Was the error that of the timeout?
+bool IsTimeout(const ErrorData* error);
 
 }  // namespace tviews::refresh

@@ -15,6 +15,7 @@ static_assert(sizeof(core::CrashBook) <= kNotesAt && sizeof(core::CrashNote) <= 
 int file = -1;
 Database* mine = nullptr;
 uint8 number = 0;
+volatile sig_atomic_t stubborn = 0;
 core::CrashNote running_note, stopped_note, none_note;
 
 void PathOf(Oid database, char* path, Size size) { snprintf(path, size, "%s/pg_tviews_%u.crashes", PG_STAT_TMP_DIR, database); }
@@ -113,11 +114,25 @@ CrashReport OpenCrashFile(Database* database, CrashProcess process) {
   return report;
 }
 
-void CloseCrashFile() {
-  if (file >= 0) {
-    WriteNote(none_note);
+bool CloseCrashFile() {
+  if (file < 0) {
+    return false;
   }
+  core::CrashNote note;
+  const bool accounted = stubborn && pread(file, &note, sizeof(note), NoteAt(number)) == sizeof(note);
+  if (accounted) {
+    ChangeBook([&](core::CrashBook* book) {
+      const uint32 consecutive = book->consecutive;
+      (void)core::Account(book, note, GetCurrentTimestamp());
+      book->consecutive = consecutive;  // the server did not go down
+      --book->restarts;                 // the next start counts it
+    });
+  }
+  WriteNote(none_note);
+  return accounted;
 }
+
+void NoteStubborn() { stubborn = 1; }
 
 void RemoveCrashFile(Oid database) {
   char path[MAXPGPATH];

@@ -21,8 +21,10 @@ struct CrashReport {
 
 // Makes this process one whose crashes are accounted; the first of a server's life accounts what the last left.  May log.
 CrashReport OpenCrashFile(Database* database, CrashProcess process);
-// The process ends as it should.  Safe in an exit callback.
-void CloseCrashFile();
+// The process ends as it should, or because of NoteStubborn: then true, if that was accounted.  Safe in an exit callback.
+bool CloseCrashFile();
+// Code of a user does not let itself be cancelled: the process is going to end, and that counts as a crash.  Safe in a signal handler.
+void NoteStubborn();
 // The database, or its extension, is gone.
 void RemoveCrashFile(Oid database);
 

@@ -96,6 +96,9 @@ Datum pg_tviews_register(PG_FUNCTION_ARGS) {
   using namespace tviews;
   sql::Attempt attempt = {PG_GETARG_OID(0), {}, nullptr};
   const char* name = get_rel_name(attempt.table);
+  if (name != nullptr && !pg_class_ownercheck(attempt.table, GetUserId())) {
+    aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, name);
+  }
   if (name != nullptr && catalog::IsTviewTable(attempt.table)) {
     PG_RETURN_BOOL(false);
   }

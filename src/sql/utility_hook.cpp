@@ -7,6 +7,7 @@
 #include "catalog/drop.h"
 #include "pg/extension.h"
 #include "sql/extension_locks.h"
+#include "pg/owner_context.h"
 #include "pg/pg.h"
 #include "sql/create_table_as.h"
 #include "sql/watch.h"
@@ -191,6 +192,15 @@ void OnUtility(PlannedStmt* planned, const char* source, bool read_only_tree, Pr
   }
 }
 
+// A session's advisory locks outlive the transaction: the owner of a TVIEW could leave some in the session of who refreshes it, or release
+// that session's own.
+void RefuseSessionLocks(Oid function) {
+  if (function >= F_PG_ADVISORY_LOCK_INT8 && function <= F_PG_ADVISORY_UNLOCK_ALL && pg::IsForeignSession()) {
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("cannot use %s() in the session of another user who refreshes a TVIEW", get_func_name(function)),
+                    errhint("pg_advisory_xact_lock() can be used.")));
+  }
+}
+
 void OnAccess(ObjectAccessType access, Oid object_class, Oid object, int sub_id, void* argument) {
   if (previous_access != nullptr) {
     previous_access(access, object_class, object, sub_id, argument);
@@ -198,7 +208,9 @@ void OnAccess(ObjectAccessType access, Oid object_class, Oid object, int sub_id,
   if (!IsTransactionState() || !OidIsValid(MyDatabaseId) || IsBootstrapProcessingMode()) {
     return;
   }
-  if (access == OAT_DROP && sub_id != 0 && object_class == RelationRelationId) {
+  if (access == OAT_FUNCTION_EXECUTE) {
+    RefuseSessionLocks(object);
+  } else if (access == OAT_DROP && sub_id != 0 && object_class == RelationRelationId) {
     NoteLostColumn(object);
   } else if (access == OAT_DROP && sub_id == 0) {
     if (object_class == RelationRelationId) {

@@ -142,6 +142,17 @@ wait_applied($node, 'app');
 oracle($node, 'app');
 is(sql("SELECT string_agg(operation, ',' ORDER BY log_id) FROM pg_tview_audit_log WHERE entity = 'sale'"), 'CREATE,PAUSE,RESUME,PAUSE,RESUME', 'the audit log knows');
 
+# Keys that are due at last, of a TVIEW that fails as a whole.
+sql('CREATE TABLE tb_bill (pk_bill int PRIMARY KEY, total int NOT NULL); INSERT INTO tb_bill SELECT g, g FROM generate_series(1, 40) g; CREATE TABLE tv_bill AS SELECT pk_bill, 1000 / total AS part FROM tb_bill');
+sql("SELECT pg_tviews_pause('bill')");
+sql('UPDATE tb_bill SET total = 0');
+sql("SELECT pg_tviews_resume('bill')");
+ok(wait_until($node, 'app', "SELECT state FROM pg_tview_meta WHERE entity = 'bill'", 'degraded', 30), 'resumed, it fails for each key');
+wait_applied($node, 'app', 20, 'nobody waits for its keys');
+is(deferred('bill'), '1 failed', 'one row stands for all of them');
+sql('UPDATE tb_bill SET total = 5');
+ok(wait_until($node, 'app', "SELECT state FROM pg_tview_meta WHERE entity = 'bill'", 'fresh', 60), 'mended, it is fresh');
+
 # pg_tviews.enabled = off.
 sql('ALTER SYSTEM SET pg_tviews.enabled = off');
 $node->reload;

@@ -82,7 +82,13 @@ BEGIN
     END;
   END LOOP;
   RESET ALL;
-  PERFORM set_config('search_path', 'm', false), set_config('lock_timeout', '77', false), set_config('pg_tviews.synchronous', 'on', false), pg_advisory_lock(4711);
+  PERFORM set_config('search_path', 'm', false), set_config('lock_timeout', '77', false), set_config('pg_tviews.synchronous', 'on', false);
+  FOREACH c IN ARRAY ARRAY['pg_advisory_unlock_all()', 'pg_advisory_unlock(1)', 'pg_try_advisory_lock_shared(4711, 1)', 'pg_advisory_lock(4711)'] LOOP
+    BEGIN
+      EXECUTE 'SELECT ' || c;
+    EXCEPTION WHEN insufficient_privilege THEN  -- not in somebody else's session
+    END;
+  END LOOP;
 EXCEPTION WHEN OTHERS THEN
   INSERT INTO m.log VALUES (place, current_user, 'error ' || sqlerrm);
 END $$;
@@ -97,6 +103,8 @@ INSERT INTO tb_a SELECT g, g % 5 + 1, 'x' FROM generate_series(1, 50) g;
 CREATE TABLE tv_a AS SELECT pk_a, t, m.im('view'::text, t) AS v, m.im('constant'::text, 5) AS five, p.fk_parent, (SELECT q.t FROM tb_parent q WHERE q.pk_parent = p.fk_parent) AS parent FROM tb_a p;
 CREATE TABLE tv_above AS SELECT pk_a AS pk_above, m.im('above'::text, v) AS v, m.im('mapped'::text, fk_parent) AS fk FROM tv_a;
 CREATE VIEW v_fold AS SELECT a.pk_a, p.t FROM tb_a a JOIN tb_parent p ON p.pk_parent = a.fk_parent + m.im('fold'::text, 0) AND m.im('fold'::text, 1) = 1;
+CREATE TABLE tb_doc (pk_doc int PRIMARY KEY, d jsonb);
+CREATE VIEW v_doc AS SELECT a.pk_a AS pk_doc, x.d FROM tb_a a LEFT JOIN tb_doc x ON (x.d ->> m.im('fold'::text, 'k'::text)) = a.t;
 CREATE INDEX ON tv_a (m.im('index'::text, t));
 CREATE INDEX ON tv_a (pk_a) WHERE m.im('predicate'::text, t) = t;
 CREATE TRIGGER t BEFORE INSERT OR UPDATE OR DELETE ON tv_a FOR EACH ROW EXECUTE FUNCTION fired('before');
@@ -137,7 +145,7 @@ my %calls = (
 	'verify, repairing' => "SELECT * FROM pg_tviews_verify('m.tv_a', NULL, true)",
 	affected => "SELECT * FROM pg_tviews_affected('m.tb_a', '3'); SELECT * FROM pg_tviews_affected('m.tb_parent', '3'); SELECT * FROM pg_tviews_affected('m.tv_a', '3')",
 	suggest_indexes => "SELECT * FROM pg_tviews_suggest_indexes('m.tv_a'); SELECT * FROM pg_tviews_suggest_indexes('m.tv_above')",
-	derive => "SELECT * FROM pg_tviews_derive('m.v_a', ARRAY['pk_a']); SELECT * FROM pg_tviews_derive('m.v_above', ARRAY['pk_above']); SELECT * FROM pg_tviews_derive('m.v_fold', ARRAY['pk_a'], true)",
+	derive => "SELECT * FROM pg_tviews_derive('m.v_a', ARRAY['pk_a']); SELECT * FROM pg_tviews_derive('m.v_above', ARRAY['pk_above']); SELECT * FROM pg_tviews_derive('m.v_fold', ARRAY['pk_a'], true); SELECT * FROM pg_tviews_derive('m.v_doc', ARRAY['pk_doc'])",
 	explain => "SELECT * FROM pg_tviews_explain('m.tv_a')",
 	monitoring => 'SELECT * FROM pg_tviews_freshness, pg_tview_meta, pg_tviews_performance_summary, pg_tview_performance_log; SELECT * FROM pg_tview_parked_keys',
 	retry_parked => 'SELECT pg_tviews_retry_parked()',
@@ -146,10 +154,11 @@ my %calls = (
 );
 for my $name (sort keys %calls) {
 	as_user('mallory', 'app', "DELETE FROM m.log; DELETE FROM m.tv_shadow WHERE pk_shadow = 1");
-	is($node->psql('app', "$calls{$name};\nSELECT current_user || current_setting('lock_timeout') || current_setting('pg_tviews.synchronous') || current_setting('search_path')",
+	is($node->psql('app', "SELECT pg_advisory_lock(1); $calls{$name};\nSELECT current_user || current_setting('lock_timeout') || current_setting('pg_tviews.synchronous') || current_setting('search_path'), (SELECT string_agg(objid::text, ' ') FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())",
 			stdout => \$out, stderr => \$err, on_error_stop => 1), 0, "a superuser calls $name") or diag $err;
-	like($out, qr/^postgres0off"\$user", public$/m, '... his session stays his own');
+	like($out, qr/^postgres0off"\$user", public\|1$/m, '... his session stays his own, with the locks that he took');
 	is($node->safe_psql('app', "SELECT DISTINCT place, who, what FROM m.log WHERE who <> 'mallory' OR what <> 'ran'"), '', '... and the code ran as the owner');
+	is($node->safe_psql('app', "SELECT count(*) > 0 FROM m.log WHERE place = 'fold'"), 't', '... which folds constants') if $name eq 'derive';
 }
 is($node->safe_psql('app', "SELECT rolsuper, (SELECT count(*) FROM pg_roles WHERE rolname = 'made_by_mallory') FROM pg_roles WHERE rolname = 'mallory'"), 'f|0', 'mallory is what she was');
 is($node->safe_psql('app', 'SELECT entity FROM pg_tview_meta ORDER BY 1'), "a\nabove\nbobs\nshadow", 'no TVIEW is gone');

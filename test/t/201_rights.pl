@@ -85,6 +85,7 @@ unlike($seen, qr/secret|FROM (a\.)?tb_note/, '... but neither error texts nor it
 like(everything($_), qr/secret.*FROM (a\.)?tb_note|FROM (a\.)?tb_note.*secret/s, "$_ sees both") for ('bob', 'monitor');
 is(as_user('stranger', "SELECT count(*) FROM pg_tviews_explain('b.tv_note')"), '0', 'pg_tviews_explain() shows a stranger nothing');
 refused('stranger', "SELECT * FROM pg_tviews_suggest_indexes('b.tv_note')", qr/permission denied/, 'nor does pg_tviews_suggest_indexes()');
+refused('stranger', "SELECT pg_tviews_register('b.tv_note')", qr/must be owner of table tv_note/, 'nor pg_tviews_register()');
 refused('stranger', "SELECT * FROM pg_tviews_derive('b.v_note', ARRAY['pk_note'])", qr/permission denied/, 'nor pg_tviews_derive()');
 refused('stranger', "SELECT * FROM pg_tviews_affected('a.tb_note', '1')", qr/permission denied/, 'nor pg_tviews_affected()');
 for my $table (split /\n/, $node->safe_psql('app', "SELECT c.oid::regclass FROM pg_class c JOIN pg_depend d ON d.objid = c.oid AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass

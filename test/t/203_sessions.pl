@@ -161,6 +161,10 @@ $node->safe_psql('postgres', 'ALTER ROLE postgres IN DATABASE app RESET ALL');
 sql("UPDATE tb_book SET at = at + interval '1 hour', doc = '\\xff00', title = '\\' WHERE pk_book % 3 = 0");
 settled('a TVIEW made under hostile settings keeps to them');
 
+# What DDL asks of our catalog is not compiled, whatever the session's settings: that would take seconds.
+is(sql("SET jit = on; SET jit_above_cost = 0; CREATE TABLE public.tb_jit (pk_jit int PRIMARY KEY, a int); CREATE TABLE public.tv_jit AS TABLE public.tb_jit; ALTER TABLE public.tb_jit RENAME a TO b; DROP TABLE public.tb_jit CASCADE; SET jit = off; SELECT count(*) FROM regexp_matches(pg_read_file('/proc/self/maps'), 'llvmjit')"),
+	'0', 'no JIT in the commands of a session');
+
 # Timeouts and cancels at random moments.
 my @victims = (
 	[ writer => "UPDATE tb_book SET title = title || 'x' WHERE pk_book % 7 = 1; UPDATE tb_author SET name = coalesce(name, '') || 'y'" ],
