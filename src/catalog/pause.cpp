@@ -7,15 +7,11 @@
 #include "catalog/triggers.h"
 
 namespace tviews::catalog {
-namespace {
-
-const char* EntityOfRegistered(Oid table) { return EntityOf(get_rel_name(table)); }
-
-}  // namespace
 
 PauseChange PauseTview(Oid table) {
   Registered row;
-  if (!ReadRegistered(table, &row)) {
+  const char* name = get_rel_name(table);  // now: the table may be dropped meanwhile
+  if (name == nullptr || !ReadRegistered(table, &row)) {
     return PauseChange::kGone;
   }
   if (row.state == State::kPaused) {
@@ -29,13 +25,14 @@ PauseChange PauseTview(Oid table) {
       {OidArgument(table)});
   LeaveSql(context);
   GraphChanged();
-  Audit("PAUSE", EntityOfRegistered(table), "{}");
+  Audit("PAUSE", EntityOf(name), "{}");
   return PauseChange::kDone;
 }
 
 PauseChange ResumeTview(Oid table) {
   Registered row;
-  if (!ReadRegistered(table, &row)) {
+  const char* name = get_rel_name(table);  // now: the table may be dropped meanwhile
+  if (name == nullptr || !ReadRegistered(table, &row)) {
     return PauseChange::kGone;
   }
   if (row.state != State::kPaused) {
@@ -52,7 +49,7 @@ PauseChange ResumeTview(Oid table) {
       {OidArgument(table)});
   LeaveSql(context);
   GraphChanged();
-  Audit("RESUME", EntityOfRegistered(table), psprintf("{\"deferred_rows\": " UINT64_FORMAT "}", missed));
+  Audit("RESUME", EntityOf(name), psprintf("{\"deferred_rows\": " UINT64_FORMAT "}", missed));
   return PauseChange::kDone;
 }
 
