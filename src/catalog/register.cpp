@@ -104,6 +104,14 @@ void CheckRights(const List* relations, Oid user) {
 
 void LockTview(Oid table) { LockDatabaseObject(pg::TableOid(pg::Table::kTview), table, 0, ExclusiveLock); }
 
+void LockTviews(List* tables) {
+  ListCell* cell;
+  list_sort(tables, list_oid_cmp);
+  foreach (cell, tables) {
+    LockTview(lfirst_oid(cell));
+  }
+}
+
 List* LockRelationsRead(Oid view, Oid user, LOCKMODE mode, Oid also) {
   List* relations = NIL;
   List* locked = NIL;

@@ -17,6 +17,8 @@ void CheckRights(const List* relations, Oid user);
 
 // Takes the object lock of a TVIEW to the end of the transaction.
 void LockTview(Oid table);
+// The same for several; sorts them.
+void LockTviews(List* tables);
 
 // What the catalog keeps of a TVIEW.
 struct Registration {

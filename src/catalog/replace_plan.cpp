@@ -135,10 +135,7 @@ void PlanAndLock(Replacing* self) {
       objects = list_append_unique_oid(objects, lfirst_oid(cell));
     }
   }
-  list_sort(objects, list_oid_cmp);
-  foreach (cell, objects) {
-    LockTview(lfirst_oid(cell));
-  }
+  LockTviews(objects);
 }
 
 }  // namespace tviews::catalog

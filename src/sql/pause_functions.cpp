@@ -41,9 +41,7 @@ int32 ChangeAll(FunctionCallInfo fcinfo, const char* function, const char* alrea
   }
   int32 changed = 0;
   ListCell* cell;
-  foreach (cell, tables) {
-    catalog::LockTview(lfirst_oid(cell));
-  }
+  catalog::LockTviews(tables);
   foreach (cell, tables) {
     const catalog::PauseChange result = change(lfirst_oid(cell));
     changed += result == catalog::PauseChange::kDone;

@@ -65,15 +65,6 @@ void WantTview(Locks* locks, const catalog::Graph* graph, const catalog::Tview* 
   locks->objects = lappend_oid(locks->objects, tview->table);
 }
 
-// Sorts `tables`, and keeps the worker away from them.
-void LockObjects(List* tables) {
-  ListCell* cell;
-  list_sort(tables, list_oid_cmp);
-  foreach (cell, tables) {
-    LockDatabaseObject(pg::TableOid(pg::Table::kTview), lfirst_oid(cell), 0, ExclusiveLock);
-  }
-}
-
 // Relations by OID, then TVIEW objects by OID: the order of the worker and of DDL.
 void TakeLocks(Locks* locks) {
   ListCell* cell;
@@ -82,7 +73,7 @@ void TakeLocks(Locks* locks) {
     const WantedLock* wanted = static_cast<const WantedLock*>(lfirst(cell));
     LockRelationOid(wanted->oid, wanted->mode);
   }
-  LockObjects(locks->objects);
+  catalog::LockTviews(locks->objects);
 }
 
 bool MayWrite(Oid table) {
@@ -296,7 +287,7 @@ Datum pg_tviews_retry_parked(PG_FUNCTION_ARGS) {
   if (!PG_ARGISNULL(0)) {
     const Oid table = catalog::ResolveTview(text_to_cstring(PG_GETARG_TEXT_PP(0)));
     sql::RequireWrite(table);
-    sql::LockObjects(list_make1_oid(table));
+    catalog::LockTviews(list_make1_oid(table));
     count = refresh::MakeFailedDue(table);
   } else {
     const catalog::Graph* graph = catalog::LoadGraph(GetLatestSnapshot());
@@ -306,7 +297,7 @@ Datum pg_tviews_retry_parked(PG_FUNCTION_ARGS) {
         tables = lappend_oid(tables, graph->tviews[i].table);
       }
     }
-    sql::LockObjects(tables);
+    catalog::LockTviews(tables);
     ListCell* cell;
     foreach (cell, tables) {
       count += refresh::MakeFailedDue(lfirst_oid(cell));

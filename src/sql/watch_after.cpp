@@ -99,7 +99,9 @@ void AfterNewPartition(Oid parent, bool with_rows) {
   }
 }
 
-void SetDegraded(const List* tviews) {
+// Their own locks come first: who waits for a row of the catalog holds up a whole batch, who waits for a TVIEW's lock that TVIEW only.
+void SetDegraded(List* tviews) {
+  catalog::LockTviews(tviews);
   const SqlContext context = EnterSql(ExtensionOwner());
   const ListCell* cell;
   foreach (cell, tviews) {

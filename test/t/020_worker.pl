@@ -91,6 +91,20 @@ for my $end ('ROLLBACK', 'COMMIT') {
 	oracle($node, 'app', "after a pause that ended with $end");
 }
 
+# ---- nor does one whose capture a session has switched off, when its state is to be written
+$node->append_conf('postgresql.conf', 'pg_tviews.long_refresh_threshold = 0');
+$node->reload;
+$holder = $node->background_psql('app');
+$holder->query_safe("BEGIN; ALTER TABLE tb_user DISABLE TRIGGER ALL");
+$node->safe_psql('app', "TRUNCATE tb_comment; UPDATE tb_other SET x = x + 1");
+ok(wait_until($node, 'app', "SELECT t.x = b.x FROM tv_other t, tb_other b", 't', 20), 'another TVIEW goes on beside DISABLE TRIGGER');
+$holder->query_safe("ROLLBACK");
+$holder->quit;
+$node->append_conf('postgresql.conf', 'pg_tviews.long_refresh_threshold = 1s');
+$node->reload;
+wait_applied($node, 'app');
+oracle($node, 'app', 'after it');
+
 # ---- out of order and long
 my $long = $node->background_psql('app');
 $long->query_safe("BEGIN; UPDATE tb_post SET title = 'long' WHERE pk_post = 10");

@@ -33,6 +33,7 @@ sub drop_pushes {
 }
 
 my $many = join '', map { "UPDATE tb_item SET x = x + 1 WHERE pk_item = $_;\n" } 1 .. 40;
+drop_pushes('off');  # whatever the pass says
 moves('by the ring', $many, pushed => 40, from_ring => 40, applied => 40);
 moves('written early', "SET pg_tviews.debug_transaction_keys = 0; UPDATE tb_item SET x = x + 1 WHERE pk_item <= 100", scanned => 90, applied => 90);
 moves('rolled back early', "SET pg_tviews.debug_transaction_keys = 0; BEGIN; UPDATE tb_item SET x = x + 1 WHERE pk_item <= 100; ROLLBACK");
