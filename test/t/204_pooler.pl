@@ -19,7 +19,6 @@ unix_socket_dir = $dir
 auth_type = any
 pool_mode = transaction
 default_pool_size = 4
-min_pool_size = 4
 server_round_robin = 1
 logfile = $dir/log
 INI
@@ -36,13 +35,11 @@ sub pooled {
 my $up = 0;
 for (1 .. 100) { last if $up = pooled('SELECT 1'); select undef, undef, undef, 0.1 }
 ok($up, 'pgbouncer answers');
-my %pids;
-for (1 .. 100) {  # the pool fills by and by
-	pooled(map { 'SELECT pg_backend_pid()' } 1 .. 8);
-	$pids{$_} = 1 for split /\n/, $out;
-	last if keys %pids > 2;
-	select undef, undef, undef, 0.2;
-}
+# Clients at the same time make the pool grow; then one alone goes round its connections.
+my @clients = map { IPC::Run::start([ 'psql', '-XAtq', '-d', $connection, '-c', 'SELECT pg_sleep(2)' ], '<', '/dev/null', '>', '/dev/null') } 1 .. 4;
+$_->finish foreach @clients;
+pooled(map { 'SELECT pg_backend_pid()' } 1 .. 8);
+my %pids = map { $_ => 1 } split /\n/, $out;
 cmp_ok(scalar(keys %pids), '>', 2, 'one client meets several server connections');
 
 ok(pooled('CREATE TABLE tb_post (pk_post int PRIMARY KEY, title text)', 'INSERT INTO tb_post SELECT g FROM generate_series(1, 50) g', 'CREATE TABLE tv_post AS SELECT pk_post, title FROM tb_post',
