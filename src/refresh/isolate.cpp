@@ -39,7 +39,7 @@ bool AnotherKeyWorks(Isolation* self) {
       piece.isolation = &probe;
       piece.first = i;
       piece.count = 1;
-      return Try(&probe, &piece, &error);
+      return Try(&probe, &piece);
     }
   }
   return false;
@@ -75,8 +75,7 @@ void Bisect(Isolation* self, size_t first, size_t count) {
   piece.isolation = self;
   piece.first = first;
   piece.count = count;
-  ErrorData* error;
-  if (Try(self, &piece, &error)) {
+  if (Try(self, &piece)) {
     Accept(self, &piece);
     return;
   }
@@ -111,8 +110,7 @@ bool RunAllAtOnce(Isolation* self, size_t total) {
   piece.isolation = self;
   piece.whole = true;
   piece.count = total;
-  ErrorData* error;
-  if (Try(self, &piece, &error)) {
+  if (Try(self, &piece)) {
     Accept(self, &piece);
     return true;
   }
@@ -179,8 +177,7 @@ void RunUniqueAgain(Isolation* self) {
   inner.keys = again;
   inner.number = 0;
   piece.count = list_length(self->unique_reports);
-  ErrorData* error;
-  if (kept && Try(&inner, &piece, &error)) {
+  if (kept && Try(&inner, &piece)) {
     self->result.inserted += piece.result.inserted;
     self->result.updated += piece.result.updated;
     self->result.deleted += piece.result.deleted;
@@ -220,19 +217,18 @@ void RunWhole(Isolation* self, const core::Care& care, int limit_ms, bool* degra
   Piece piece = {};
   piece.isolation = self;
   piece.whole = true;
-  ErrorData* error;
   if (care.by_keys) {
     NoteCrashes(self, care.crashes, true);
   } else {
     ArmTimeout(limit_ms);
-    const bool done = Try(self, &piece, &error);
+    const bool done = Try(self, &piece);
     DisarmRefreshTimeout();
     if (done) {
       Accept(self, &piece);
       self->applied = piece.result.keys;
       return;
     }
-    self->too_long = limit_ms > 0 && IsTimeout(error);
+    self->too_long = limit_ms > 0 && self->timed_out;
   }
   if (self->retry || self->exhausted || self->too_long) {
     return;

@@ -70,7 +70,8 @@ void NoteCrashes(Isolation* self, uint32 crashes, bool whole) {
   strlcpy(self->message, DescribeCrashes(crashes, whole), sizeof(self->message));
 }
 
-bool Try(Isolation* self, Piece* piece, ErrorData** error) {
+bool Try(Isolation* self, Piece* piece) {
+  ErrorData* error;  // in the memory of the attempt
   MemoryContext old = CurrentMemoryContext;
   MemoryContext attempt = AllocSetContextCreate(self->own, "pg_tviews attempt", ALLOCSET_DEFAULT_SIZES);
   MemoryContextSwitchTo(attempt);
@@ -78,7 +79,7 @@ bool Try(Isolation* self, Piece* piece, ErrorData** error) {
   const bool one = !piece->whole && piece->count == 1;
   const core::ByteSpan key = piece->whole ? core::ByteSpan{nullptr, 0} : core::KeyAt(self->keys, self->number, piece->first);
   shmem::NoteAttempt(piece->whole ? core::Attempt::kWhole : one ? core::Attempt::kOne : core::Attempt::kSeveral, tview, 0, key, piece->count);
-  const bool done = TryInSubtransaction(RunPiece, piece, error);
+  const bool done = TryInSubtransaction(RunPiece, piece, &error);
   shmem::NoteSurvived();
   if (self->suspected && one) {
     shmem::Acquit(tview, 0, key);
@@ -89,13 +90,14 @@ bool Try(Isolation* self, Piece* piece, ErrorData** error) {
   MemoryContextSwitchTo(old);
   if (!done) {
     DisarmRefreshTimeout();
-    if (Classify(*error) == Failing::kCancel) {
-      ReThrowError(*error);
+    if (Classify(error) == Failing::kCancel) {
+      ReThrowError(error);
     }
-    NoteError(self, *error);
-    self->retry = Classify(*error) == Failing::kRetry;
-    self->exhausted = Classify(*error) == Failing::kMachine;
-    self->lock_timeouts += Classify(*error) == Failing::kLocked;
+    NoteError(self, error);
+    self->timed_out = IsTimeout(error);
+    self->retry = Classify(error) == Failing::kRetry;
+    self->exhausted = Classify(error) == Failing::kMachine;
+    self->lock_timeouts += Classify(error) == Failing::kLocked;
   }
   MemoryContextDelete(attempt);
   return done;

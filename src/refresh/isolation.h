@@ -31,6 +31,7 @@ struct Isolation {
   char message[256];
   bool retry;
   bool exhausted;  // for want of a resource: the rest is left for later
+  bool timed_out;  // the error noted last is that of a timeout
   bool too_long;   // see Verdict::kTooLong
   bool suspected;  // keys of this TVIEW crashed a process
   int lock_timeouts;
@@ -50,8 +51,8 @@ struct Piece {
 // The error of isolation is that `crashes` processes died.
 void NoteCrashes(Isolation* self, uint32 crashes, bool whole);
 
-// Tries a piece; false: it failed for a reason of its own and was rolled back, `*error` tells.  Ereports cancels.
-bool Try(Isolation* self, Piece* piece, ErrorData** error);
+// Tries a piece; false: it failed for a reason of its own, which is noted, and was rolled back.  Ereports cancels.
+bool Try(Isolation* self, Piece* piece);
 
 // A piece that succeeded counts.
 void Accept(Isolation* self, Piece* piece);
