@@ -70,13 +70,6 @@ void Prepare() {
   me.batch_context = AllocSetContextCreate(TopMemoryContext, "pg_tviews long refresh", ALLOCSET_DEFAULT_SIZES);
 }
 
-bool ExtensionIsHere() {
-  StartTransactionCommand();
-  const bool here = OidIsValid(pg::ExtensionOid());
-  CommitTransactionCommand();
-  return here;
-}
-
 // Called in PG_CATCH: the TVIEW is still detached and will be tried again.
 void HandleFailure(Oid tview) {
   HOLD_INTERRUPTS();

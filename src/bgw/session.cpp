@@ -1,5 +1,6 @@
 // What the worker's session pins, whatever ALTER ROLE, ALTER DATABASE or the configuration file say.
 #include "bgw/worker.h"
+#include "pg/extension.h"
 #include "pg/settings.h"
 
 namespace tviews::bgw {
@@ -47,6 +48,13 @@ void PinLockTimeout() {
   char value[16];
   snprintf(value, sizeof(value), "%d", Max(1, Min(pg::lock_timeout_ms, cluster_limit_ms)));
   Pin("lock_timeout", value);
+}
+
+bool ExtensionIsHere() {
+  StartTransactionCommand();
+  const bool here = OidIsValid(pg::ExtensionOid());
+  CommitTransactionCommand();
+  return here;
 }
 
 }  // namespace tviews::bgw

@@ -78,13 +78,6 @@ void SetState(shmem::WorkerState state) {
   pgstat_report_activity(state == shmem::WorkerState::kIdle || state == shmem::WorkerState::kResting ? STATE_IDLE : STATE_RUNNING, nullptr);
 }
 
-bool ExtensionIsHere() {
-  StartTransactionCommand();
-  const bool here = OidIsValid(pg::ExtensionOid());
-  CommitTransactionCommand();
-  return here;
-}
-
 void Prepare() {
   me.pending = core::NewPending(kPendingPayload, kPendingRecords);
   me.dirty = core::NewKeySets();

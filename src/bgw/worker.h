@@ -77,6 +77,8 @@ inline constexpr size_t kScanUpTo = kPendingRecords / 4 * 3;  // the rest is for
 // Sets what ALTER ROLE / DATABASE SET and the configuration file must not change for the worker.
 void PinSession();
 void PinLockTimeout();
+// Has this database the extension?  In a transaction of its own.
+bool ExtensionIsHere();
 
 // crashes.cpp
 // Takes up the accounting of crashes for this process, connected to its database; tells of the last one, and after several in a row
