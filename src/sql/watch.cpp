@@ -136,6 +136,12 @@ void WatchAlterTable(AlterTableStmt* statement, Watched* watched) {
   watched->any = watched->reshaped || watched->widened || watched->triggers || watched->indexed;
 }
 
+// A capture trigger that TVIEWs depend on.
+bool IsNeededTrigger(Oid relation, const char* trigger) {
+  return OidIsValid(relation) && strncmp(trigger, catalog::kRowTrigger, strlen(catalog::kRowTrigger)) == 0 && OidIsValid(get_trigger_oid(relation, trigger, true)) &&
+         (catalog::IsCaptured(relation) || catalog::IsTviewTable(relation));
+}
+
 void WatchRename(RenameStmt* statement, Watched* watched) {
   switch (statement->renameType) {
     case OBJECT_TABLE:
@@ -148,10 +154,10 @@ void WatchRename(RenameStmt* statement, Watched* watched) {
       break;
     case OBJECT_TRIGGER: {
       const Oid relation = Find(statement->relation);
-      if (OidIsValid(relation) && strncmp(statement->subname, catalog::kRowTrigger, strlen(catalog::kRowTrigger)) == 0 &&
-          (catalog::IsCaptured(relation) || catalog::IsTviewTable(relation))) {
+      if (IsNeededTrigger(relation, statement->subname)) {
         ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-                        errmsg("cannot rename trigger \"%s\" on table \"%s\" because TVIEWs depend on it", statement->subname, get_rel_name(relation))));
+                        errmsg("cannot rename trigger \"%s\" on table \"%s\" because TVIEWs depend on it", statement->subname, get_rel_name(relation)),
+                        errhint("It is found by its name, and goes when the last TVIEW that needs it is dropped.")));
       }
       return;
     }
@@ -188,11 +194,8 @@ bool KeepsTrigger(DropStmt* statement) {
   foreach (cell, statement->objects) {
     List* name = castNode(List, lfirst(cell));
     const char* trigger = strVal(llast(name));
-    if (strncmp(trigger, catalog::kRowTrigger, strlen(catalog::kRowTrigger)) != 0) {
-      continue;
-    }
     const Oid relation = Find(makeRangeVarFromNameList(list_truncate(list_copy(name), list_length(name) - 1)));
-    if (OidIsValid(relation) && OidIsValid(get_trigger_oid(relation, trigger, true)) && (catalog::IsCaptured(relation) || catalog::IsTviewTable(relation))) {
+    if (IsNeededTrigger(relation, trigger)) {
       if (statement->missing_ok) {
         ereport(WARNING, (errmsg("trigger \"%s\" on table \"%s\" stays because TVIEWs depend on it", trigger, get_rel_name(relation)),
                           errdetail("It goes when the last TVIEW that needs it is dropped.")));
