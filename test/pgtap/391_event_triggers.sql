@@ -3,7 +3,7 @@
 SET client_min_messages = error;
 CREATE SCHEMA ev;
 SET search_path = ev, public;
-SELECT plan(24);
+SELECT plan(25);
 CREATE FUNCTION differences() RETURNS bigint LANGUAGE plpgsql SET search_path = ev, public AS $$ BEGIN
   PERFORM pg_tviews_wait('30 s');
   RETURN (SELECT coalesce(sum(missing + extra), 0) FROM tviews_oracle());
@@ -124,6 +124,7 @@ END $$;
 SELECT is(caught(), 'ev, public', 'a caught error leaves the search_path');
 DROP EVENT TRIGGER ev_refuse;
 SELECT is(differences(), 0::bigint, 'every TVIEW equals its view');
+SELECT throws_ok('SET pg_tviews.callers_search_path = ''=ev''', '55P02', NULL, 'by which path an event trigger runs is not for users to set');
 
 SELECT * FROM finish();
 DROP SCHEMA ev CASCADE;

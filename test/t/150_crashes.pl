@@ -4,16 +4,13 @@ use warnings;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
+use TviewsCrashes qw(crashes ask $DIE);
 use TviewsNode qw(start_node oracle wait_until worker_pid);
 
 my $node = start_node('crashes', database => 'app', conf => "restart_after_crash = on\nlog_min_messages = log\n");
 
 # 666 kills the process of a refresh worker, as the system does when memory runs out; not that of a session, so that the oracle can ask.
-$node->safe_psql('app', <<'SQL');
-CREATE FUNCTION die() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
-  COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID';
-  PERFORM pg_sleep(5);
-END $$;
+$node->safe_psql('app', $DIE . <<'SQL');
 CREATE FUNCTION poison(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
   IF v = 666 AND (SELECT backend_type FROM pg_stat_get_activity(pg_backend_pid())) LIKE 'pg_tviews %' THEN PERFORM public.die(); END IF;
   RETURN v;
@@ -27,74 +24,43 @@ CREATE TABLE tv_above AS SELECT pk_item AS pk_above, v + 1 AS v FROM tv_item;
 CREATE TABLE tv_other AS SELECT pk_other, v FROM tb_other;
 SQL
 
-my $crashes = 0;    # log lines read so far
-
-# How often the worker was killed since the last call.
-sub crashes {
-	my $log = slurp_file($node->logfile);
-	my $all = () = $log =~ /was terminated by signal 9/g;
-	my $new = $all - $crashes;
-	$crashes = $all;
-	return $new;
-}
-
-# A statement that may meet the server while it comes back from a crash.
-sub persist {
-	my ($statement) = @_;
-	for (1 .. 200) {
-		return if (eval { $node->psql('app', $statement, timeout => 20) } // 1) == 0;
-		sleep 0.1;
-	}
-	die "never done: $statement";
-}
-
-# The answer to a query, or `applied`, from a server that may go down at any moment.
-sub ask {
-	my ($query) = @_;
-	my $answer;
-	for (1 .. 200) {
-		return $answer if (eval { $node->psql('app', $query, stdout => \$answer, timeout => 40) } // 1) == 0;
-		sleep 0.1;
-	}
-	die "no answer: $query";
-}
-sub applied { return is(ask("SELECT pg_tviews_wait('30 s')"), 't', $_[0] // 'all committed changes are applied'); }
+sub applied { return is(ask($node, "SELECT pg_tviews_wait('30 s')"), 't', $_[0] // 'all committed changes are applied'); }
 
 my $state = "SELECT state FROM pg_tview_meta WHERE entity = 'item'";
 my $parked = "SELECT string_agg(concat_ws(' ', entity, key, sqlstate), ', ' ORDER BY entity, key) FROM pg_tview_parked_keys";
 
 # One key of a thousand.
-persist('UPDATE tb_item SET v = CASE pk_item WHEN 500 THEN 666 ELSE v + 1000 END');
-persist('UPDATE tb_other SET v = 1');
+ask($node, 'UPDATE tb_item SET v = CASE pk_item WHEN 500 THEN 666 ELSE v + 1000 END');
+ask($node, 'UPDATE tb_other SET v = 1');
 ok(wait_until($node, 'app', $parked, 'item 500 57P02', 30), 'the key that kills the worker is parked alone');
 applied();
-cmp_ok(crashes(), '<=', 5, 'after few crashes');
-is(ask('SELECT count(*) FILTER (WHERE v >= 1000), count(*) FILTER (WHERE pk_item = 500 AND v = 0) FROM tv_item'), '999|1', 'the others are fresh');
-is(ask('SELECT count(*) FROM tv_other WHERE v = 1'), '10', 'and so are other TVIEWs');
-is(ask($state), 'fresh', 'the TVIEW is not degraded');
-like(ask('SELECT message FROM pg_tview_parked_keys'), qr/^the process that refreshed this key was killed or crashed, \d times$/, 'the message says why');
-like(ask("SELECT last_error FROM pg_tviews_workers WHERE kind = 'refresh'"), qr/57P02: killed or crashed while refreshing 1 keys of tv_item/, 'the worker\'s last error names it');
-cmp_ok(ask("SELECT restarts FROM pg_tviews_workers WHERE kind = 'refresh'"), '>=', 4, 'restarts are counted across crashes');
+cmp_ok(crashes($node), '<=', 5, 'after few crashes');
+is(ask($node, 'SELECT count(*) FILTER (WHERE v >= 1000), count(*) FILTER (WHERE pk_item = 500 AND v = 0) FROM tv_item'), '999|1', 'the others are fresh');
+is(ask($node, 'SELECT count(*) FROM tv_other WHERE v = 1'), '10', 'and so are other TVIEWs');
+is(ask($node, $state), 'fresh', 'the TVIEW is not degraded');
+like(ask($node, 'SELECT message FROM pg_tview_parked_keys'), qr/^the process that refreshed this key was killed or crashed, \d times$/, 'the message says why');
+like(ask($node, "SELECT last_error FROM pg_tviews_workers WHERE kind = 'refresh'"), qr/57P02: killed or crashed while refreshing 1 keys of tv_item/, 'the worker\'s last error names it');
+cmp_ok(ask($node, "SELECT restarts FROM pg_tviews_workers WHERE kind = 'refresh'"), '>=', 4, 'restarts are counted across crashes');
 
 # It is tried again by its backoff, each time with one crash, later and later; changes beside it go on.
 ok(wait_until($node, 'app', "SELECT attempts >= 2 FROM pg_tview_parked_keys WHERE key = '500'", 't', 30), 'it is tried again');
-persist('UPDATE tb_item SET v = v + 1000 WHERE pk_item BETWEEN 1 AND 100');
+ask($node, 'UPDATE tb_item SET v = v + 1000 WHERE pk_item BETWEEN 1 AND 100');
 applied();
-is(ask('SELECT count(*) FROM tv_item WHERE v >= 2000'), '100', 'other keys are refreshed meanwhile');
-crashes();
+is(ask($node, 'SELECT count(*) FROM tv_item WHERE v >= 2000'), '100', 'other keys are refreshed meanwhile');
+crashes($node);
 my ($out, $err);
 for my $i (1 .. 10) {    # a hot poisoned row
 	$node->psql('app', 'UPDATE tb_item SET v = 666 WHERE pk_item = 500', stdout => \$out, stderr => \$err);
 	sleep 0.1;
 }
-cmp_ok(crashes(), '<=', 1, 'changes of the poisoned row itself do not bring the server down each time');
+cmp_ok(crashes($node), '<=', 1, 'changes of the poisoned row itself do not bring the server down each time');
 
 # The file of a running server may be damaged: then everything begins anew.
-my $oid = ask("SELECT oid FROM pg_database WHERE datname = 'app'");
+my $oid = ask($node, "SELECT oid FROM pg_database WHERE datname = 'app'");
 my $file = $node->data_dir . "/pg_stat_tmp/pg_tviews_$oid.crashes";
 ok(-s $file, 'there is a file of crashes');
-persist('UPDATE tb_item SET v = 7 WHERE pk_item = 500');
-persist('SELECT pg_tviews_retry_parked()');
+ask($node, 'UPDATE tb_item SET v = 7 WHERE pk_item = 500');
+ask($node, 'SELECT pg_tviews_retry_parked()');
 ok(wait_until($node, 'app', 'SELECT count(*) FROM pg_tview_parked_keys', '0', 60), 'mended and retried: unparked');
 applied();
 oracle($node, 'app', 'and exact');
@@ -106,30 +72,30 @@ print $handle 'garbage';
 close $handle;
 $node->start;
 applied('a damaged file does no harm');
-crashes();
+crashes($node);
 
 # Every key: the TVIEW is parked as a whole.
-persist('UPDATE tb_item SET v = 666');
+ask($node, 'UPDATE tb_item SET v = 666');
 ok(wait_until($node, 'app', $state, 'degraded', 40), 'a view that always kills the worker degrades its TVIEW');
-cmp_ok(crashes(), '<=', 8, 'after few crashes');
+cmp_ok(crashes($node), '<=', 8, 'after few crashes');
 ok(wait_until($node, 'app', $parked, 'item 57P02', 60), 'one row says why');
-persist('UPDATE tb_other SET v = 2');
+ask($node, 'UPDATE tb_other SET v = 2');
 applied();
-is(ask('SELECT count(*) FROM tv_other WHERE v = 2'), '10', 'other TVIEWs stay fresh');
-persist('UPDATE tb_item SET v = 1');
-persist('SELECT pg_tviews_retry_parked()');
+is(ask($node, 'SELECT count(*) FROM tv_other WHERE v = 2'), '10', 'other TVIEWs stay fresh');
+ask($node, 'UPDATE tb_item SET v = 1');
+ask($node, 'SELECT pg_tviews_retry_parked()');
 ok(wait_until($node, 'app', $state, 'fresh', 60), 'mended: fresh again');
 applied();
 oracle($node, 'app', 'and exact');
 
 # A whole comparison meets one.
-persist('BEGIN; DELETE FROM tb_item WHERE pk_item > 20; UPDATE tb_item SET v = 3; TRUNCATE tb_item; INSERT INTO tb_item SELECT g, CASE g WHEN 7 THEN 666 ELSE 5 END FROM generate_series(1, 20) g; COMMIT');
-crashes();
+ask($node, 'BEGIN; DELETE FROM tb_item WHERE pk_item > 20; UPDATE tb_item SET v = 3; TRUNCATE tb_item; INSERT INTO tb_item SELECT g, CASE g WHEN 7 THEN 666 ELSE 5 END FROM generate_series(1, 20) g; COMMIT');
+crashes($node);
 ok(wait_until($node, 'app', $parked, 'item 7 57P02', 40), 'a comparison of the whole TVIEW finds the key, too');
-cmp_ok(crashes(), '<=', 6, 'after few crashes');
-is(ask('SELECT count(*) FROM tv_item WHERE v = 5'), '19', 'the others are fresh');
-persist('DELETE FROM tb_item WHERE pk_item = 7');
-persist('SELECT pg_tviews_retry_parked()');
+cmp_ok(crashes($node), '<=', 6, 'after few crashes');
+is(ask($node, 'SELECT count(*) FROM tv_item WHERE v = 5'), '19', 'the others are fresh');
+ask($node, 'DELETE FROM tb_item WHERE pk_item = 7');
+ask($node, 'SELECT pg_tviews_retry_parked()');
 ok(wait_until($node, 'app', 'SELECT count(*) FROM pg_tview_parked_keys', '0', 60), 'gone with its row');
 applied();
 oracle($node, 'app', 'and exact');
@@ -141,13 +107,13 @@ for my $round (1 .. 6) {
 	kill 'KILL', $pid;
 	wait_until($node, 'app', 'SELECT true');
 }
-is(ask('SELECT count(*) FROM pg_tview_parked_keys'), '0', 'kills at random park nothing');
+is(ask($node, 'SELECT count(*) FROM pg_tview_parked_keys'), '0', 'kills at random park nothing');
 applied();
 oracle($node, 'app', 'nor lose anything');
 
 # Nor do terminated workers, or crashes of others.
-my $restarts = ask("SELECT restarts FROM pg_tviews_workers WHERE kind = 'refresh'");
-ask('SELECT pg_terminate_backend(' . worker_pid($node, 'app') . ')');
+my $restarts = ask($node, "SELECT restarts FROM pg_tviews_workers WHERE kind = 'refresh'");
+ask($node, 'SELECT pg_terminate_backend(' . worker_pid($node, 'app') . ')');
 ok(wait_until($node, 'app', "SELECT restarts = $restarts + 1 AND pid IS NOT NULL FROM pg_tviews_workers WHERE kind = 'refresh'"), 'a terminated worker is one restart');
 $node->safe_psql('app', 'DROP EXTENSION pg_tviews CASCADE');
 for (1 .. 100) { last unless -e $file; sleep 0.1; }
